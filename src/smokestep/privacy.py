@@ -1,0 +1,83 @@
+"""Privacy: the global state of Python, NumPy and the loaded frameworks, seeded for a run and put back after it.
+
+Put back on every way out, KeyboardInterrupt included; what had been changed is told by name.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+# framework module -> the backend that knows it, in order of preference
+BACKENDS = {"torch": "smokestep.backends.torch"}
+
+
+def loaded() -> dict[str, str]:
+    """The frameworks that are imported already, with the name of their backend's module; nothing is imported for it."""
+    return {framework: backend for framework, backend in BACKENDS.items() if framework in sys.modules}
+
+
+def _states() -> dict[str, ModuleType]:
+    return {framework: import_module(f"{backend}.state") for framework, backend in loaded().items()}
+
+
+def seed_everything(seed: int) -> tuple[str, ...]:
+    """Seed Python, NumPy (modulo 2**32, its limit) and every imported framework; gives the names of what was seeded."""
+    random.seed(seed)
+    seeded = ["Python"]
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(seed % 2**32)
+        seeded.append("NumPy")
+    for framework, state in _states().items():
+        state.seed(seed)
+        seeded.append(framework)
+    return tuple(seeded)
+
+
+@dataclass(slots=True)
+class Leaks:
+    """What a guarded block left changed, by name ("default dtype", "torch RNG"); filled when the block ends."""
+
+    names: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The names without those of random generators, which every training moves."""
+        return tuple(name for name in self.names if not name.endswith(" RNG"))
+
+
+@contextmanager
+def guard(*, settings: bool = True) -> Iterator[Leaks]:
+    """Put the global state back at the end of the block, also when it raises; the value says what had changed.
+
+    With `settings=False` only the random generators are put back.
+    """
+    leaks = Leaks()
+    python = random.getstate()
+    numpy = sys.modules.get("numpy")
+    array = numpy.random.get_state() if numpy else None
+    frameworks: dict[str, tuple[ModuleType, Any]] = {
+        name: (state, state.global_state()) for name, state in _states().items()
+    }
+    try:
+        yield leaks
+    finally:
+        names = []
+        if random.getstate() != python:
+            random.setstate(python)
+            names.append("Python RNG")
+        if numpy and repr(numpy.random.get_state()) != repr(array):
+            numpy.random.set_state(array)
+            names.append("NumPy RNG")
+        for state, before in frameworks.values():
+            if not settings:
+                generators = {name: value for name, value in before.items() if name.endswith(" RNG")}
+                before = {**state.global_state(), **generators}
+            names += state.restore_global(before)
+        leaks.names = tuple(names)

@@ -1,0 +1,215 @@
+"""Training: what the user hands over, checked for form and nothing else.
+
+Whatever can be seen to be wrong without running the step is refused here, on the line where the user wrote it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from smokestep.config import Allowance
+
+Interval = tuple[float | None, float | None]
+Task = Literal["classification", "regression", "language-model", "other"]
+
+_NO_BATCH: Any = object()
+
+
+@dataclass(frozen=True, init=False, slots=True)
+class Training:
+    """One training, as the user runs it.
+
+    `step`: a function that does one whole training step (clear, forward, loss, backward, update), called with `batch` if
+    one is given, else with nothing; it may return the loss. Or a mapping of such functions by name, called in turn.
+    Everything else is optional and is discovered while the step runs: `model` and `optimizer` (one, or a mapping by
+    name), `loss(output, target)`, `forward(inputs)`. Declarations: `trains` (what a step must train; everything else must
+    then stay bit-identical) and `untouched`: names, patterns ("encoder.*"), parameters or modules, or a mapping of
+    these by step name; `output_range`: the promised (low, high) of the model's output, None for no bound, or one
+    interval for each output; `task`; `causal`; `allow`: what `smokestep.allow` made.
+
+    A single step, model or optimizer is kept under the name "". `own_loop` is True when smokestep wrote the step.
+    Raises `TypeError` or `ValueError`, saying what was given and what is expected.
+    """
+
+    steps: Mapping[str, Callable[..., Any]]
+    batch: Any
+    has_batch: bool
+    model: Mapping[str, Any]
+    optimizer: Mapping[str, Any]
+    loss: Callable[..., Any] | None
+    forward: Callable[..., Any] | None
+    trains: Mapping[str, Sequence[Any]]
+    untouched: Mapping[str, Sequence[Any]]
+    output_range: Interval | Sequence[Interval] | None
+    task: Task | None
+    causal: bool | None
+    allow: tuple[Allowance, ...]
+    own_loop: bool
+
+    def __init__(
+        self,
+        step: Callable[..., Any] | Mapping[str, Callable[..., Any]],
+        batch: Any = _NO_BATCH,
+        *,
+        model: Any = None,
+        optimizer: Any = None,
+        loss: Callable[..., Any] | None = None,
+        forward: Callable[..., Any] | None = None,
+        trains: Any = None,
+        untouched: Any = None,
+        output_range: Interval | Sequence[Interval] | None = None,
+        task: Task | None = None,
+        causal: bool | None = None,
+        allow: Sequence[Allowance] = (),
+    ) -> None:
+        steps = _steps(step)
+        has_batch = batch is not _NO_BATCH
+        if has_batch:
+            _not_empty(batch)
+        for name, each in steps.items():
+            _callable_so(each, (batch,) if has_batch else (), f"step {name!r}" if name else "step")
+        for word, function in (("loss", loss), ("forward", forward)):
+            if function is not None and not callable(function):
+                raise TypeError(f"{word} must be a function, got {_kind(function)}")
+        if task is not None and task not in get_args(Task):
+            raise ValueError(f"task must be one of {', '.join(map(repr, get_args(Task)))}, got {task!r}")
+        values = {
+            "steps": steps,
+            "batch": batch if has_batch else None,
+            "has_batch": has_batch,
+            "model": _named(model, "model"),
+            "optimizer": _named(optimizer, "optimizer"),
+            "loss": loss,
+            "forward": forward,
+            "trains": _roles(trains, steps, "trains"),
+            "untouched": _roles(untouched, steps, "untouched"),
+            "output_range": _range(output_range),
+            "task": task,
+            "causal": causal,
+            "allow": tuple(allow),
+            "own_loop": False,
+        }
+        for field, value in values.items():
+            object.__setattr__(self, field, value)
+
+
+def from_parts(model: Any, loss: Any, optimizer: Any, batch: Any) -> Training:
+    """The training smokestep writes itself around plain parts: `batch` is (inputs, targets)."""
+    missing = [
+        word
+        for word, part in (("model", model), ("loss", loss), ("optimizer", optimizer), ("batch", batch))
+        if part is None
+    ]
+    if missing:
+        raise TypeError(
+            f"{' and '.join(missing)} missing: hand over model=, loss=, optimizer= and batch=, "
+            "or a Training (or a function that builds one)"
+        )
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        raise TypeError(f"batch must be a pair (inputs, targets), got {_kind(batch)}; for any other, write a Training")
+
+    def step(pair: Any) -> Any:
+        inputs, targets = pair
+        optimizer.zero_grad()
+        value = loss(model(inputs), targets)
+        value.backward()
+        optimizer.step()
+        return value
+
+    training = Training(step, tuple(batch), model=model, optimizer=optimizer, loss=loss)
+    object.__setattr__(training, "own_loop", True)
+    return training
+
+
+def _kind(value: Any) -> str:
+    return f"a {type(value).__name__}"
+
+
+def _steps(step: Any) -> Mapping[str, Callable[..., Any]]:
+    if isinstance(step, Mapping):
+        if not step:
+            raise ValueError("step is an empty mapping: give at least one step function by name")
+        for name in step:
+            if not isinstance(name, str) or not name:
+                raise TypeError(f"step names must be non-empty strings, got {name!r}")
+        return dict(step)
+    if hasattr(step, "parameters") and not inspect.isroutine(step):
+        raise TypeError(
+            f"step must be a function that does one training step, got the model {_kind(step)}; "
+            "for plain parts call verify(model=..., loss=..., optimizer=..., batch=...)"
+        )
+    return {"": step}
+
+
+def _callable_so(step: Any, arguments: tuple[Any, ...], name: str) -> None:
+    if not callable(step):
+        raise TypeError(f"{name} must be a function that does one training step, got {_kind(step)}")
+    if inspect.iscoroutinefunction(step) or inspect.isgeneratorfunction(step):
+        raise TypeError(f"{name} must do its work when called; it is a coroutine or generator function")
+    try:
+        signature = inspect.signature(step)
+    except ValueError:  # some built-in callables have no signature
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        called = "with the batch" if arguments else "with nothing, as no batch was given"
+        raise TypeError(f"{name} is called {called}, but its signature is {signature}: {error}") from None
+
+
+def _not_empty(batch: Any) -> None:
+    leaves = list(batch.values()) if isinstance(batch, Mapping) else batch
+    leaves = leaves if isinstance(leaves, (tuple, list)) else [leaves]
+    shapes = [tuple(leaf.shape) for leaf in leaves if hasattr(leaf, "shape")]
+    if not leaves or (shapes and all(0 in shape for shape in shapes)):
+        raise ValueError(f"the batch is empty ({shapes or _kind(batch)}): a step on no samples shows nothing")
+
+
+def _named(value: Any, word: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (list, tuple)):
+        raise TypeError(f"{word} must be one {word} or a mapping by name, got {_kind(value)}")
+    return {"": value}
+
+
+def _roles(value: Any, steps: Mapping[str, Any], word: str) -> Mapping[str, Sequence[Any]]:
+    if value is None:
+        return {}
+    if isinstance(value, Mapping):
+        unknown = [name for name in value if name not in steps]
+        if unknown:
+            known = ", ".join(map(repr, steps)) if "" not in steps else "only one, without a name"
+            raise ValueError(f"{word} names the steps {unknown}; the steps are: {known}")
+        return {name: _several(each) for name, each in value.items()}
+    if len(steps) > 1 and word == "trains":
+        raise ValueError(f"there are several steps: give trains as a mapping by step name ({', '.join(steps)})")
+    several = _several(value)
+    return dict.fromkeys(steps, several)
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (list, tuple, set, frozenset, Iterator)) else (value,)
+
+
+def _range(value: Any) -> Any:
+    if value is None:
+        return None
+    pairs = (
+        [value] if isinstance(value, tuple) and not any(isinstance(each, (tuple, list)) for each in value) else value
+    )
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ValueError(
+                f"output_range must be (low, high), None for no bound, or one for each output; got {value!r}"
+            )
+        low, high = pair
+        if low is not None and high is not None and not low < high:
+            raise ValueError(f"output_range needs low < high, got {pair!r}")
+    return value

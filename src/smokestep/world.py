@@ -1,0 +1,111 @@
+"""World: the verbs a backend offers, and what one recorded run yields.
+
+The core sees a framework only through these protocols; handles are opaque, and whatever a backend cannot do it says by
+raising `NotOffered` with the reason, which makes the checks that asked `open`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from smokestep.evidence.declared import Declared
+from smokestep.evidence.flow import Flow
+from smokestep.evidence.losses import Losses
+from smokestep.evidence.modes import Modes
+from smokestep.evidence.numbers import Numbers
+from smokestep.evidence.steps import Steps
+
+T = TypeVar("T")
+
+
+class NotOffered(Exception):
+    """A backend cannot do what was asked; the text says why, in words for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The evidence of one recorded run. `seconds` is the wall time of the steps themselves, recording included."""
+
+    steps: Steps
+    flow: Flow
+    losses: Losses
+    modes: Modes
+    numbers: Numbers
+    declared: Declared
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> int:
+        """How many steps ran to their end: all, unless one raised."""
+        errors = self.steps.of("error")
+        return min([event.step for event in errors], default=self.steps.count)
+
+    def completed(self) -> Recording:
+        """What was recorded of the complete steps, for checks that judge what a whole step did not do."""
+        count = self.complete
+
+        def within(items: tuple[T, ...]) -> tuple[T, ...]:
+            return tuple(item for item in items if item.step < count)  # type: ignore[attr-defined]
+
+        return replace(
+            self,
+            steps=replace(
+                self.steps,
+                count=count,
+                events=within(self.steps.events),
+                movements=within(self.steps.movements),
+                losses=self.steps.losses[:count],
+            ),
+            flow=replace(self.flow, graphs=within(self.flow.graphs)),
+            losses=replace(self.losses, calls=within(self.losses.calls)),
+            modes=replace(
+                self.modes,
+                layers=tuple(replace(layer, moved=layer.moved[:count]) for layer in self.modes.layers),
+                runs=within(self.modes.runs),
+                dropouts=within(self.modes.dropouts),
+            ),
+            numbers=replace(
+                self.numbers,
+                not_finite=within(self.numbers.not_finite),
+                activations=within(self.numbers.activations),
+                outputs=within(self.numbers.outputs),
+            ),
+            declared=replace(self.declared, order=self.declared.order[:count]),
+        )
+
+
+class World(Protocol):
+    """One private place in which the user's training can be run and observed."""
+
+    def recording(self) -> Recording:
+        """Run the user's step a few times, recorded (the same Recording on every call).
+
+        An exception of the step ends the recording and is kept: `steps.error` tells it, `raised()` gives it.
+        """
+        ...
+
+    def raised(self) -> BaseException | None:
+        """The exception that ended the recording, if one did."""
+        ...
+
+    def fingerprint_changes(self) -> tuple[str, ...]:
+        """Once the world is closed: the names of the user's objects that are not bit for bit as they were."""
+        ...
+
+    def describe(self) -> Mapping[str, str]:
+        """The framework and its version, for the report: {"framework": "torch 2.13.0"}."""
+        ...
+
+
+class Live(Protocol):
+    """A watch over a loop that the user runs; nothing is copied and nothing is put back."""
+
+    def recording(self) -> Recording:
+        """What was recorded so far."""
+        ...
+
+    def describe(self) -> Mapping[str, str]:
+        """The framework and its version, for the report."""
+        ...
