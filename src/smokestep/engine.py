@@ -76,6 +76,7 @@ def examine(
 def verify(training: Training | Callable[[], Training] | None = None, **keywords: Any) -> Report:
     """`examine`, and raise `TrainingDefect` if the report fails, `TrainingError` from the step's own exception if it
     raised and no finding tells why, or if nothing could be judged. Gives the report when it passes."""
+    __tracebackhide__ = True  # pytest then shows the caller's line, and the report as the message
     report, raised = _examine(training, **keywords)
     if report.verdict is Verdict.FAIL:
         raise TrainingDefect(report) from raised
