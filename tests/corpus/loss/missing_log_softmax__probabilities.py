@@ -1,0 +1,33 @@
+"""`NLLLoss` after a Softmax layer: probabilities where their logarithm is wanted."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+import smokestep
+
+
+def training(tail):
+    model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 3), tail)
+    criterion = nn.NLLLoss()
+    optimizer = torch.optim.Adam(model.parameters())
+    x, y = torch.randn(8, 6), torch.randint(0, 3, (8,))
+
+    def step(batch):
+        x, y = batch
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)  # BUG: missing-log-softmax
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return smokestep.Training(step, (x, y))
+
+
+def buggy():
+    return training(nn.Softmax(dim=1))
+
+
+def fixed():
+    return training(nn.LogSoftmax(dim=1))

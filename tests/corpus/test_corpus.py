@@ -1,0 +1,97 @@
+"""Runs the corpus: every buggy training gives exactly the findings marked in its file, every fixed one none.
+
+A case is a file with two functions, `buggy()` and `fixed()`, each of which builds a `Training`. On the line that must be
+named as cause stands `# BUG: check-name` for a defect or `# BUG?: check-name` for a suspicion, followed, where it is part
+of the promise, by the full names of the parameters or modules concerned.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+import smokestep
+from smokestep.checks import TABLE
+
+HERE = Path(__file__).parent
+FILES = sorted(path for path in HERE.glob("*/*.py") if path.parent.name not in ("scripts", "__pycache__"))
+CASES = {f"{path.parent.name}/{path.stem}": path for path in FILES if not path.name.startswith(("test_", "__"))}
+MARKER = re.compile(r"# BUG(?P<unsure>\?)?: (?P<check>[a-z-]+)(?: (?P<subjects>[^#]+))?")
+
+
+def expected(path: Path) -> dict[tuple[str, int], re.Match[str]]:
+    """The markers of a file by (check, line)."""
+    lines = enumerate(path.read_text().splitlines(), start=1)
+    return {(marker["check"], number): marker for number, text in lines for marker in MARKER.finditer(text)}
+
+
+@functools.cache
+def examined(case: str, factory: str) -> smokestep.Report:
+    """The report on one side of a case, made once."""
+    path = CASES[case]
+    spec = importlib.util.spec_from_file_location(f"corpus_{path.parent.name}_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns about some of these faults, and that is not the point
+            return smokestep.examine(getattr(module, factory))
+    finally:
+        torch.set_num_threads(threads)
+
+
+def told(report: smokestep.Report) -> list[str]:
+    """The findings in one line each, for a readable failure."""
+    return [f"{each.severity} {each.check} {each.where.path} caused at {each.cause}" for each in report.findings]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_buggy_names_the_check_and_the_line(case: str) -> None:
+    report = examined(case, "buggy")
+    found = sorted((each.check, each.cause.line if each.cause else 0) for each in report.findings)
+    assert found == sorted(expected(CASES[case])), told(report)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_buggy_is_as_sure_as_marked(case: str) -> None:
+    report = examined(case, "buggy")
+    found = {each.check: str(each.severity and each.severity.value) for each in report.findings}
+    marks = expected(CASES[case]).values()
+    assert found == {mark["check"]: "suspicion" if mark["unsure"] else "defect" for mark in marks}, told(report)
+
+
+@pytest.mark.parametrize(
+    "case", [name for name, path in CASES.items() if any(m["subjects"] for m in expected(path).values())]
+)
+def test_buggy_names_the_parameters(case: str) -> None:
+    report = examined(case, "buggy")
+    found = {(each.check, each.cause.line if each.cause else 0): sorted(each.subjects) for each in report.findings}
+    for key, mark in expected(CASES[case]).items():
+        if mark["subjects"]:
+            assert found.get(key) == sorted(mark["subjects"].strip().split(", ")), told(report)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_buggy_names_its_own_file(case: str) -> None:
+    report = examined(case, "buggy")
+    assert {Path(each.cause.file).name for each in report.findings if each.cause} == {CASES[case].name}, told(report)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_fixed_is_silent(case: str) -> None:
+    assert told(examined(case, "fixed")) == []
+
+
+@pytest.mark.parametrize("entry", TABLE)
+def test_every_check_has_two_pairs(entry: str) -> None:
+    name = entry.rpartition(".")[2].replace("_", "-")
+    assert len([path for path in CASES.values() if any(check == name for check, _ in expected(path))]) >= 2

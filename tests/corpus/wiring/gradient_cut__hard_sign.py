@@ -1,0 +1,52 @@
+"""A binarised layer without a straight-through estimator."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import smokestep
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Linear(6, 12)
+        self.head = nn.Linear(12, 3)
+
+
+class Binary(Net):
+    def forward(self, x):
+        bits = torch.sign(self.encoder(x))  # BUG: gradient-cut encoder.weight, encoder.bias
+        return self.head(bits)
+
+
+class StraightThrough(Net):
+    def forward(self, x):
+        soft = torch.tanh(self.encoder(x))
+        bits = soft + (torch.sign(soft) - soft).detach()
+        return self.head(bits)
+
+
+def training(model):
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    x, y = torch.randn(8, 6), torch.randint(0, 3, (8,))
+
+    def step(batch):
+        x, y = batch
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return smokestep.Training(step, (x, y))
+
+
+def buggy():
+    return training(Binary())
+
+
+def fixed():
+    return training(StraightThrough())

@@ -1,0 +1,35 @@
+"""A learning rate so small that every update is lost to rounding, in single precision."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import smokestep
+
+
+class Trainer:
+    def __init__(self, lr):
+        self.model = nn.Sequential(nn.Linear(6, 12), nn.LayerNorm(12), nn.ReLU(), nn.Linear(12, 3))
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=lr)
+
+    def fit_batch(self, batch):
+        x, y = batch
+        loss = F.cross_entropy(self.model(x), y)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()  # BUG: lost-update
+        return loss
+
+
+def training(lr):
+    return smokestep.Training(Trainer(lr).fit_batch, (torch.randn(8, 6), torch.randint(0, 3, (8,))))
+
+
+def buggy():
+    return training(1e-30)
+
+
+def fixed():
+    return training(1e-2)
