@@ -69,9 +69,12 @@ class Measured:
         return {} if self.vector is None else dict(zip(self.names, map(float, self.vector.tolist()), strict=True))
 
 
-@dataclass(slots=True)
+@dataclass
 class Seen:
-    """One loss call as it was seen. The recorder fills the value ids, the op and the step; `finish` tells the rest."""
+    """One loss call as it was seen. The recorder fills the op and the step; `finish` tells the rest.
+
+    `positions`: the places of prediction and target among the tensors of the call, which are the op's first reads.
+    """
 
     name: str
     prediction: Measured
@@ -83,8 +86,9 @@ class Seen:
     weighted: bool = False
     label_smoothing: float = 0.0
     log_target: bool = False
+    positions: tuple[int, int | None] = (0, None)
     prediction_value: int = -1
-    target_value: int = -1
+    target_value: int | None = -1
     result_value: int = -1
     op: int = -1
     step: int = 0
@@ -145,7 +149,15 @@ def observe(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seen
         weighted=given.get("weight") is not None or given.get("pos_weight") is not None,
         label_smoothing=float(given.get("label_smoothing") or 0.0),
         log_target=bool(given.get("log_target")),
+        positions=_positions([*args, *kwargs.values()], prediction, target),
     )
+
+
+def _positions(given: list[Any], prediction: torch.Tensor, target: Any) -> tuple[int, int | None]:
+    tensors = [each for each in given if isinstance(each, torch.Tensor)]
+    first = next(index for index, each in enumerate(tensors) if each is prediction)
+    others = [index for index, each in enumerate(tensors) if each is target]
+    return first, others[-1] if others else None
 
 
 def _classes(name: str, given: Mapping[str, Any], prediction: torch.Tensor) -> tuple[int | None, int | None]:
@@ -235,6 +247,10 @@ def _wide(tensor: torch.Tensor) -> torch.dtype:
 def finish(seen: Seen, graph: Graph, result_scalar: float | None) -> LossCall:
     """The call as evidence, once the step's graph is whole."""
     op = next((each for each in graph.ops if each.id == seen.op), None)
+    if op is not None:
+        seen.prediction_value, seen.target_value = (
+            op.reads[index] if index is not None and index < len(op.reads) else -1 for index in seen.positions
+        )
     target = seen.target
     statistics = target.read() if target else {}
     prediction_value = graph.values.get(seen.prediction_value)
@@ -242,7 +258,7 @@ def finish(seen: Seen, graph: Graph, result_scalar: float | None) -> LossCall:
         step=seen.step,
         name=seen.name,
         prediction=_operand(seen.prediction, seen.prediction.read(), seen.prediction_value, graph),
-        target=_operand(target, statistics, seen.target_value, graph) if target else None,
+        target=_operand(target, statistics, seen.target_value or -1, graph) if target else None,
         result=seen.result_value,
         loss=result_scalar,
         line=op.line if op else None,
