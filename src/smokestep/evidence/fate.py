@@ -1,0 +1,90 @@
+"""Fate: what became of one parameter, and how those with one explanation are told together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from smokestep.findings import Line
+
+FateKind = Literal[
+    "trains",
+    "unused",  # no op reads it, and its attribute is never read
+    "conditional",  # no op read it in the recorded steps, or its result is used only in a branch: could not tell
+    "dropped",  # used, and the result reaches no loss
+    "cut",  # reaches the loss by value and not by gradient
+    "opaque",  # the way to the loss leads through calls whose inside was not seen
+    "zero",  # gradient arrives, and is exactly zero in every step
+    "waiting",  # multiplied by a zero that is itself being trained, or by nothing to train on yet
+    "cleared",  # gradient at backward, none at the update
+    "unregistered",  # gradient, in no optimizer, and its module does not know it
+    "unoptimized",  # gradient, in no optimizer
+    "stale",  # gradient, while an optimizer holds another tensor in its place
+    "rate",  # learning rate 0 in every step
+    "lost",  # every update smaller than the spacing of its numbers
+    "frozen",  # requires_grad is False
+    "no update",  # no optimizer that holds it was stepped
+    "aside",  # not meant to train here: held by no optimizer, and no gradient; a target network
+    "unexplained",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one parameter. `line` is the cause, `related` further lines with a note, `reason` the words that
+    follow its name in a sentence. `certain`: what was measured and read admits no healthy explanation."""
+
+    parameter: str
+    kind: FateKind
+    reason: str = ""
+    line: Line | None = None
+    related: tuple[tuple[Line, str], ...] = ()
+    hint: str = ""
+    op: str = ""
+    certain: bool = True
+    installed: bool = False
+    step: int = 0
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Parameters with one kind of fate for one reason on one line: what a finding tells."""
+
+    fates: tuple[Fate, ...]
+
+    @property
+    def first(self) -> Fate:
+        """The fate that stands for all."""
+        return self.fates[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters' full names."""
+        return tuple(fate.parameter for fate in self.fates)
+
+    @property
+    def title(self) -> str:
+        """The names, abridged where they are many: "conv1.weight, conv1.bias", "encoder.* (24 parameters)"."""
+        return abridged(self.names)
+
+    @property
+    def verb(self) -> str:
+        """The title, with the verb of a sentence about gradient."""
+        return f"{self.title} got no gradient"
+
+
+def abridged(names: Sequence[str]) -> str:
+    """A few names in full, many by their common module."""
+    if len(names) <= 4:
+        return ", ".join(names)
+    parts = [name.split(".")[:-1] for name in names]
+    common: list[str] = []
+    for level in zip(*parts, strict=False):
+        if len(set(level)) > 1:
+            break
+        common.append(level[0])
+    if common:
+        return f"{'.'.join(common)}.* ({len(names)} parameters)"
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"

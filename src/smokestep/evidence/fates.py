@@ -1,0 +1,149 @@
+"""Fates: what became of every trainable parameter over all recorded steps, and the line that explains it.
+
+Derived from Steps and Flow by pure questions. A parameter trains if in any step it received a nonzero gradient at an
+update of an optimizer that holds it and moved, or was moved by hand; only of the others is it asked why not, and
+only in the steps in which an optimizer that holds them was stepped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smokestep.evidence.fate import Cluster, Fate, FateKind
+from smokestep.evidence.flow import Flow
+from smokestep.evidence.inquiry import Inquiry
+from smokestep.evidence.steps import Movement, Parameter, Steps
+from smokestep.findings import Line
+
+if TYPE_CHECKING:
+    from smokestep.evidence import Of
+    from smokestep.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Fates:
+    """Every parameter's fate. `steps` is the number of steps judged, `complete` whether none ended in an error."""
+
+    fates: tuple[Fate, ...]
+    steps: int
+    complete: bool = True
+
+    def of(self, *kinds: FateKind) -> tuple[Fate, ...]:
+        """The fates of these kinds."""
+        return tuple(fate for fate in self.fates if fate.kind in kinds)
+
+    def clusters(self, *kinds: FateKind) -> tuple[Cluster, ...]:
+        """The fates of these kinds, together where one line explains them; those in packages, by top module."""
+        found: defaultdict[object, list[Fate]] = defaultdict(list)
+        for fate in self.of(*kinds):
+            where: object = (fate.line.file, fate.line.line) if fate.line else fate.owner
+            if fate.installed:
+                where = fate.parameter.split(".")[0]
+            found[fate.kind, where, fate.certain, fate.installed or fate.op].append(fate)
+        return tuple(Cluster(tuple(fates)) for fates in found.values())
+
+    @classmethod
+    def gather(cls, world: World, of: Of) -> Fates:
+        """Derived from the recorded steps and their graphs."""
+        return judge(of(Steps), of(Flow))
+
+
+def judge(steps: Steps, flow: Flow) -> Fates:
+    """The fate of every parameter."""
+    broken = {event.step for event in steps.of("error")}
+    moves: dict[str, list[Movement]] = {parameter.name: [] for parameter in steps.parameters}
+    for move in steps.movements:
+        if move.step not in broken and move.parameter in moves:
+            moves[move.parameter].append(move)
+    by_hand = {name for event in steps.of("manual") for name in event.parameters}
+    known: dict[str, Fate] = {}
+    for parameter in steps.parameters:
+        fate = _from_movements(parameter, moves[parameter.name], by_hand, steps)
+        if fate is not None:
+            known[parameter.name] = fate
+    suspects = tuple(parameter for parameter in steps.parameters if parameter.name not in known)
+    if suspects:
+        trained = frozenset(name for name, fate in known.items() if fate.kind == "trains")
+        inquiry = Inquiry(steps, flow, moves, suspects, trained)
+        known.update((parameter.name, inquiry.explain(parameter)) for parameter in suspects)
+    return Fates(
+        tuple(known[parameter.name] for parameter in steps.parameters),
+        steps.count - len(broken),
+        not broken and steps.error is None,
+    )
+
+
+def _from_movements(parameter: Parameter, moves: list[Movement], by_hand: set[str], steps: Steps) -> Fate | None:
+    """The fates that gradients and updates alone tell; None where the graph must be asked."""
+
+    def fate(kind: FateKind, reason: str = "", line: Line | None = None, certain: bool = True) -> Fate:
+        return Fate(
+            parameter.name, kind, reason, line, certain=certain, installed=parameter.installed, owner=parameter.owner
+        )
+
+    moved = [move for move in moves if move.update != 0.0]
+    if any(move.gradient not in (None, 0.0) and parameter.optimizers for move in moved):
+        return fate("trains")
+    if moved and (parameter.name in by_hand or not parameter.optimizers):
+        return fate("trains", "moved by hand")
+    if moves and not any(move.requires_grad for move in moves) or not (moves or parameter.requires_grad):
+        return fate("frozen", "does not require gradient", parameter.built)
+    held = [move for move in moves if move.rate is not None]
+    if parameter.optimizers and not held and not _stepped(parameter, steps):
+        return fate("no update", "no optimizer that holds it was stepped")
+    received = [move for move in moves if move.received not in (None, 0.0)]
+    if not parameter.optimizers:
+        if not received and not parameter.explicit:
+            by_loop = not steps.optimizers and bool(by_hand)  # plain gradient descent, written out
+            return None if by_loop and parameter.requires_grad else fate("aside")
+        if received and any(twin == parameter.name for each in steps.optimizers for _, twin in each.stale):
+            return fate("stale", "gets gradient, and the optimizer holds another tensor in its place", parameter.built)
+        if received and not parameter.registered:
+            return fate("unregistered", "gets gradient, and no optimizer holds it", parameter.built)
+        return fate("unoptimized", "gets gradient, and no optimizer holds it", parameter.built) if received else None
+    at_update = [move for move in moves if move.gradient not in (None, 0.0)]
+    if at_update:
+        if all(move.rate == 0 for move in at_update):
+            return fate("rate", "learning rate 0 at every update")
+        return _lost(parameter, at_update, steps)
+    if received:
+        return fate("cleared", "gets gradient in backward, and has none at the update")
+    return None
+
+
+def _stepped(parameter: Parameter, steps: Steps) -> bool:
+    updates = (event for event in steps.of("update") if event.subject in parameter.optimizers)
+    return any(not event.detail.get("skipped") for event in updates)
+
+
+# Bits of the fraction: numbers of size s lie 2**(floor(log2 s) - bits) apart.
+FRACTION = {"bfloat16": 7, "float16": 10, "float32": 23, "float64": 52}
+
+
+def _lost(parameter: Parameter, moves: list[Movement], steps: Steps) -> Fate:
+    """Held, with gradient at the update, and bit-identical afterwards."""
+    kinds = [each.kind for each in steps.optimizers if each.name in parameter.optimizers]
+    move = max(moves, key=lambda each: (each.rate or 0.0) * abs(each.gradient or 0.0))
+    rate, gradient = move.rate or 0.0, abs(move.gradient or 0.0)
+    # Adam and its kin divide by the gradient's own size: their first updates are as large as the learning rate.
+    size = rate * gradient if any("SGD" in kind for kind in kinds) else rate
+    dtype = parameter.dtype.removeprefix("torch.")
+    update = next((event for event in steps.of("update") if event.subject in parameter.optimizers), None)
+    spacing = 0.0
+    if dtype in FRACTION and math.isfinite(gradient) and move.scale > 0.0:
+        spacing = 2.0 ** (math.floor(math.log2(move.scale)) - FRACTION[dtype])
+    if size >= spacing:
+        reason = "has gradient at the update, and does not move"
+        return Fate(parameter.name, "unexplained", reason, owner=parameter.owner)
+    return Fate(
+        parameter.name,
+        "lost",
+        f"updates of about {size:.1g} are lost: {dtype} numbers of size {move.scale:.2g} lie {spacing:.1g} apart",
+        update.line if update else None,
+        op=dtype,
+        step=move.step,
+        owner=parameter.owner,
+    )

@@ -1,0 +1,230 @@
+"""Inquiry: asks the graphs of the recorded steps why some parameters got no gradient, or exactly zero.
+
+Every step in which an optimizer that holds the parameter was stepped is asked, and the most telling answer is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from smokestep.evidence import source
+from smokestep.evidence.fate import Fate, FateKind
+from smokestep.evidence.flow import Flow, Graph, Op
+from smokestep.evidence.paths import Paths
+from smokestep.evidence.reasons import CUTS, cut_reason, zero_reason
+from smokestep.evidence.steps import Movement, Parameter, Steps
+from smokestep.findings import Line
+
+TELLING: tuple[FateKind, ...] = ("opaque", "waiting", "zero", "cut", "dropped", "unexplained", "conditional")
+INITIAL = frozenset({"__init__", "reset_parameters", "init_weights", "_init_weights", "_reset_parameters"})
+
+
+class Inquiry:
+    """Asks the graphs why some parameters got no gradient, or exactly zero."""
+
+    def __init__(
+        self,
+        steps: Steps,
+        flow: Flow,
+        moves: dict[str, list[Movement]],
+        suspects: tuple[Parameter, ...],
+        trained: frozenset[str],
+    ) -> None:
+        self.steps, self.moves, self.trained = steps, moves, trained
+        self.updates = steps.of("update")
+        broken = {event.step for event in steps.of("error")}
+        self.graphs = [graph for graph in flow.graphs if graph.step not in broken]
+        names = tuple(parameter.name for parameter in suspects)
+        self.paths = {graph.step: Paths(graph, names, trained) for graph in self.graphs}
+        self.carried = {value.id for graph in self.graphs for value in graph.values.values() if value.kind == "carried"}
+
+    def explain(self, parameter: Parameter) -> Fate:
+        """The most telling of the explanations that the steps give."""
+        graphs = [graph for graph in self.graphs if self._judges(parameter, graph)]
+        if not graphs:
+            return self._fate(parameter, "no update", "no step in which it could train was recorded")
+        found = [self._in(parameter, graph) for graph in graphs]
+        best = min(found, key=lambda fate: TELLING.index(fate.kind) if fate.kind in TELLING else len(TELLING))
+        if best.kind == "cut" and self._is_twin(parameter):
+            return self._fate(parameter, "aside", "a copy of a network that trains, used without gradient")
+        return best
+
+    def _judges(self, parameter: Parameter, graph: Graph) -> bool:
+        if not graph.backwards:
+            return False
+        return not parameter.optimizers or any(
+            event.step == graph.step and event.subject in parameter.optimizers and not event.detail.get("skipped")
+            for event in self.updates
+        )
+
+    def _roots(self, parameter: Parameter, graph: Graph) -> frozenset[int]:
+        """What was differentiated for the updates of this parameter's optimizers, and not for those of others."""
+        updates = [event for event in self.updates if event.step == graph.step]
+        found: set[int] = set()
+        for position, event in enumerate(updates):
+            if event.subject in parameter.optimizers:
+                since = updates[position - 1].index if position else -1
+                found.update(
+                    root for each in graph.backwards if since < each.index < event.index for root in each.roots
+                )
+        return frozenset(found)
+
+    def _in(self, parameter: Parameter, graph: Graph) -> Fate:
+        paths = self.paths[graph.step]
+        bit = paths.bits[parameter.name]
+        roots = self._roots(parameter, graph)
+        if not roots or not paths.by_value(roots) & bit:
+            roots = graph.roots
+        move = next((each for each in self.moves[parameter.name] if each.step == graph.step), None)
+        if move is not None and move.received == 0.0:
+            return self._zero(parameter, graph, paths, bit, roots)
+        if paths.by_value(roots) & bit:
+            return self._cut(parameter, graph, paths, bit, roots)
+        last, looks = paths.ends(bit)
+        if last:
+            return self._dropped(parameter, graph, paths, last, looks)
+        return self._unused(parameter, graph)
+
+    def _unused(self, parameter: Parameter, graph: Graph) -> Fate:
+        ran = any(move.called for move in self.moves[parameter.name])
+        if graph.opaque:
+            return self._hidden(parameter, graph)
+        mentions = parameter.mentions
+        if mentions is not None and all(source.function_of(line) in INITIAL for line in mentions) and not ran:
+            return self._fate(parameter, "unused", "nothing reads it", parameter.built, step=graph.step)
+        return self._fate(parameter, "conditional", "no operation read it", parameter.built, step=graph.step)
+
+    def _dropped(self, parameter: Parameter, graph: Graph, paths: Paths, last: list[Op], looks: list[Op]) -> Fate:
+        if paths.hidden(graph.roots):
+            return self._hidden(parameter, graph)
+        own = [op for op in last if not _installed(op)] or last
+        op = own[-1]
+        if op.inplace or any(made in self.carried for made in op.makes):
+            return self._fate(
+                parameter, "conditional", "its result is kept for later steps", _line(op), step=graph.step
+            )
+        line, use = _where_dropped(op)
+        related: list[tuple[Line, str]] = []
+        hint, certain = "", True
+        reason = "is computed, and nothing that reaches the loss uses it"
+        if use.kind == "overwritten" and use.at and line:
+            name, callee = source.again(line, use.at, use.name)
+            again = f"reads `{name}` again, and " if name and use.at != line else ""
+            related.append((use.at, f"{again}overwrites `{use.name}`"))
+            hint = f"feed `{use.name}`, not `{name}`, to {callee}" if name and callee and use.at != line else ""
+        elif use.kind == "conditional":
+            return self._fate(
+                parameter, "conditional", f"`{use.name}` is used only under a condition", line, step=graph.step
+            )
+        elif use.kind == "bare":
+            hint = "assign the result"
+        elif use.kind in ("discarded", "stored", "read") or use.several or use.kind == "returned":
+            certain = False
+        elif use.kind == "unread":
+            hint = f"use `{use.name}`, or remove the line"
+        for look in looks[-1:]:
+            at = _line(look)
+            if at and at != line and (look.escapes or look.name in CUTS):
+                related.append((at, f"only looks at it (`{look.name}`)"))
+        related.extend((at, "also computed from it, also unused") for at in _others(own[:-1], line))
+        return self._fate(
+            parameter, "dropped", reason, line, tuple(related), hint, op, certain, _installed(op), graph.step
+        )
+
+    def _cut(self, parameter: Parameter, graph: Graph, paths: Paths, bit: int, roots: frozenset[int]) -> Fate:
+        ops = paths.cuts(bit, roots)
+        if not ops or paths.by_gradient(roots) & bit:
+            if paths.hidden(graph.roots):
+                return self._hidden(parameter, graph)
+            return self._fate(parameter, "unexplained", "gets no gradient, though nothing cuts it off", step=graph.step)
+        own = [op for op in ops if not _installed(op)] or ops
+        op = own[0]
+        line = _line(op)
+        related: list[tuple[Line, str]] = []
+        if not op.grad and op.name not in ("detach", "data"):
+            region = source.no_grad_region(op.stack or ((line,) if line else ()))
+            if region is not None:
+                line = region[0]
+                related.append((region[1], "turns gradient off"))
+        reason, hint = cut_reason(op, graph)
+        related.extend((at, "cut here as well") for at in _others(own[1:], line))
+        return self._fate(parameter, "cut", reason, line, tuple(related), hint, op, True, _installed(op), graph.step)
+
+    def _zero(self, parameter: Parameter, graph: Graph, paths: Paths, bit: int, roots: frozenset[int]) -> Fate:
+        for op, made, read in paths.vanishes(bit, roots):
+            said = zero_reason(op, made, read, graph, paths)
+            if said is None:
+                continue
+            kind, reason, hint = said
+            return self._fate(parameter, kind, reason, _line(op), (), hint, op, True, _installed(op), graph.step)
+        return self._fate(parameter, "zero", "", step=graph.step, certain=False)
+
+    def _hidden(self, parameter: Parameter, graph: Graph) -> Fate:
+        calls = ", ".join(dict.fromkeys(name for name, _ in graph.opaque)) or "a value of unknown origin"
+        return self._fate(parameter, "opaque", f"calls whose inside was not seen: {calls}", step=graph.step)
+
+    def _is_twin(self, parameter: Parameter) -> bool:
+        """Whether it is a copy of a parameter that trains: same last names, same shape, same first values."""
+        mine = self.moves[parameter.name]
+        scale = mine[0].scale if mine else 0.0
+        parts = parameter.name.split(".")
+        return scale != 0.0 and any(
+            other.name in self.trained
+            and other.shape == parameter.shape
+            and other.name.split(".")[-min(2, len(parts) - 1) or -1 :] == parts[-min(2, len(parts) - 1) or -1 :]
+            and self.moves[other.name]
+            and self.moves[other.name][0].scale == scale
+            for other in self.steps.parameters
+        )
+
+    @staticmethod
+    def _fate(
+        parameter: Parameter,
+        kind: FateKind,
+        reason: str,
+        line: Line | None = None,
+        related: tuple[tuple[Line, str], ...] = (),
+        hint: str = "",
+        op: Op | None = None,
+        certain: bool = True,
+        installed: bool | None = None,
+        step: int = 0,
+    ) -> Fate:
+        return Fate(
+            parameter.name,
+            kind,
+            reason,
+            line,
+            related,
+            hint,
+            op.name if op else "",
+            certain,
+            parameter.installed if installed is None else installed,
+            step,
+            parameter.owner,
+        )
+
+
+def _installed(op: Op) -> bool:
+    return op.line is not None and op.line.installed
+
+
+def _line(op: Op) -> Line | None:
+    return op.line if op.line and not op.line.installed else op.caller or op.line
+
+
+def _others(ops: Iterable[Op], line: Line | None) -> list[Line]:
+    """Up to two further lines of ops, each once."""
+    found = dict.fromkeys(at for op in ops if (at := _line(op)) is not None and at != line)
+    return list(found)[-2:]
+
+
+def _where_dropped(op: Op) -> tuple[Line | None, source.Use]:
+    """The line that drops an op's result: its own, or, where that hands it on, the caller's."""
+    lines = op.stack or tuple(line for line in (_line(op),) if line)
+    use = source.Use("unknown")
+    for position, line in enumerate(lines):
+        use = source.becomes(line)
+        if use.kind != "returned" or position == len(lines) - 1:
+            return line, use if op.stack or use.kind != "returned" else source.Use("unknown")
+    return None, use

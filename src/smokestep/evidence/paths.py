@@ -1,0 +1,138 @@
+"""Paths: how far each of some parameters gets in the graph of one step, by value and by gradient.
+
+One pass labels every value with the set of parameters it was computed from, as bits of an integer, so the cost does
+not grow with the number of parameters asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from smokestep.evidence.flow import Graph, Op, Value
+
+DATA, TRAINED, FIRST = 1, 2, 2  # bits 0 and 1: computed from data, from a parameter that trains; then the suspects
+# Calls whose result depends on the shape and type of what they read, never on its entries.
+SHAPE_ONLY = frozenset(
+    "zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty new_full "
+    "size shape dim numel".split()
+)
+# Calls whose result starts without a gradient history even where it says that it requires gradient.
+FRESH = frozenset("tensor detach detach_ data from_numpy new_tensor".split())
+
+
+class Paths:
+    """The labels of one graph. `names` are the suspects, `trained` parameters known to train."""
+
+    def __init__(self, graph: Graph, names: Sequence[str], trained: frozenset[str] = frozenset()) -> None:
+        self.graph = graph
+        self.bits = {name: 1 << (FIRST + position) for position, name in enumerate(names)}
+        self.value: dict[int, int] = {}
+        self.history: dict[int, int] = {}
+        self._needed: dict[frozenset[int], set[int]] = {}
+        self._cuts: dict[frozenset[int], list[tuple[Op, int]]] = {}
+        self._ends: list[tuple[Op, int]] | None = None
+        self._vanishes: dict[frozenset[int], list[tuple[Op, int, Value, list[Value]]]] = {}
+        for value in graph.values.values():
+            if value.kind == "parameter":
+                bit = self.bits.get(value.name, TRAINED if value.name in trained else 0)
+                self.value[value.id] = bit
+                self.history[value.id] = bit if value.requires_grad else 0
+            elif value.kind in ("input", "unknown", "carried"):
+                self.value[value.id] = DATA
+        for op in graph.ops:
+            by_value = 0 if op.name in SHAPE_ONLY else self._of(self.value, op.reads)
+            by_gradient = 0 if op.name in FRESH or op.name in SHAPE_ONLY else self._of(self.history, op.reads)
+            for made in op.makes:
+                self.value[made] = self.value.get(made, 0) | by_value
+                if self._requires(made):
+                    self.history[made] = self.history.get(made, 0) | by_gradient
+
+    @staticmethod
+    def _of(labels: dict[int, int], values: Iterable[int]) -> int:
+        found = 0
+        for value in values:
+            found |= labels.get(value, 0)
+        return found
+
+    def _requires(self, value: int) -> bool:
+        return value in self.graph.values and self.graph.values[value].requires_grad
+
+    def needed(self, roots: frozenset[int]) -> set[int]:
+        """Every value that the roots were computed from, themselves included."""
+        if roots not in self._needed:
+            found = set(roots)
+            for op in reversed(self.graph.ops):
+                if op.name not in SHAPE_ONLY and not found.isdisjoint(op.makes):
+                    found.update(op.reads)
+            self._needed[roots] = found
+        return self._needed[roots]
+
+    def by_value(self, roots: Iterable[int]) -> int:
+        """The label of what these values were computed from."""
+        return self._of(self.value, roots)
+
+    def by_gradient(self, roots: Iterable[int]) -> int:
+        """The label of what gradient from these values could reach."""
+        return self._of(self.history, roots)
+
+    def hidden(self, roots: frozenset[int]) -> bool:
+        """Whether calls whose inside was not seen may lie on the way to the roots."""
+        values = self.graph.values
+        return bool(self.graph.opaque) or any(
+            each in values and values[each].kind == "unknown" for each in self.needed(roots)
+        )
+
+    def cuts(self, bit: int, roots: frozenset[int]) -> list[Op]:
+        """The ops that read a value with gradient history and hand it on, towards the roots, without one."""
+        if roots not in self._cuts:
+            needed = self.needed(roots)
+            found = self._cuts[roots] = []
+            for op in self.graph.ops:
+                label = 0
+                for made in op.makes:
+                    if made in needed:
+                        label |= self.value.get(made, 0) & ~self.history.get(made, 0)
+                label &= self._of(self.history, op.reads)
+                if label:
+                    found.append((op, label))
+        return [op for op, label in self._cuts[roots] if label & bit]
+
+    def ends(self, bit: int) -> tuple[list[Op], list[Op]]:
+        """Where the gradient history of a suspect ends: the last ops on it, and those that look at their results.
+
+        A call that neither belongs to a module nor sees data (the norm of a weight, for a log) is no use of it.
+        """
+        if self._ends is None:
+            onward: dict[int, int] = {}
+            for op in self.graph.ops:
+                label = self._of(self.history, op.makes)
+                for read in op.reads if label else ():
+                    onward[read] = onward.get(read, 0) | label
+            self._ends = []
+            for op in self.graph.ops:
+                if op.module or self._of(self.value, (*op.reads, *op.makes)) & DATA:
+                    label = self._of(self.history, op.makes) & ~self._of(onward, op.makes)
+                    if label:
+                        self._ends.append((op, label))
+        last = [op for op, label in self._ends if label & bit]
+        results = {made for op in last for made in op.makes}
+        return last, [op for op in self.graph.ops if not results.isdisjoint(op.reads)]
+
+    def vanishes(self, bit: int, roots: frozenset[int]) -> list[tuple[Op, Value, Value]]:
+        """The ops where gradient comes in and none goes on towards a suspect, last one first: (op, its result, what
+        it read)."""
+        if roots not in self._vanishes:
+            needed, values = self.needed(roots), self.graph.values
+            found = self._vanishes[roots] = []
+            for op in reversed(self.graph.ops):
+                made = [each for each in op.makes if each in needed and (each in roots or values[each].gradient)]
+                read = [each for each in op.reads if self.history.get(each) and not values[each].gradient]
+                kept = [each for each in op.reads if each in values and values[each].gradient]
+                label = self._of(self.history, made) & self._of(self.history, read) & ~self._of(self.history, kept)
+                if label:
+                    found.append((op, label, values[made[0]], [values[each] for each in read]))
+        return [
+            (op, made, next(each for each in read if self.history.get(each.id, 0) & bit))
+            for op, label, made, read in self._vanishes[roots]
+            if label & bit
+        ]
