@@ -154,10 +154,7 @@ def watch(steps: int | None = None, **choices: Any) -> Iterator[Watched]:
             raise
         finally:
             report = judge(live, settings, started=started)
-            if error is not None and report.error is None:
-                completed = report.steps
-                report = replace(report, error=Raised(_told(error), completed, _line_of(error)))
-            watched._report = ledger.enter(_verdict(report))
+            watched._report = ledger.enter(ended_by(report, error) if error else report)
 
 
 def judge(
@@ -385,12 +382,19 @@ def _versions(world: World | Live) -> dict[str, str]:
     return {**own, **world.describe()}
 
 
+def ended_by(report: Report, error: BaseException) -> Report:
+    """The report of a loop that this exception ended; the step's own error, if it is known, comes first."""
+    return _verdict(replace(report, error=report.error or Raised(_told(error), report.steps, _line_of(error))))
+
+
 def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _line_of(error: BaseException) -> Line | None:
-    """The innermost line of the user's own code in a traceback."""
+    """The innermost line of the user's own code in a traceback; where the code itself is malformed, that line."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return Line(error.filename, error.lineno)
     trace, line = error.__traceback__, None
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
