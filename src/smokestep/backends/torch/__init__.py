@@ -1,0 +1,185 @@
+"""The PyTorch backend: opens private worlds, and watches live loops.
+
+A world runs the user's own step under the recorder; what comes out is evidence, and nothing of the user's is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from smokestep.backends.torch import state
+from smokestep.backends.torch.assembly import Assembly
+from smokestep.backends.torch.events import listening
+from smokestep.backends.torch.naming import Words, all_optimizers
+from smokestep.backends.torch.recorder import Recorder, StopWatching
+from smokestep.training import Training
+from smokestep.world import Recording
+
+__all__ = ["StopWatching", "live", "open_world"]
+
+MORE = 5          # further steps, to see a branch that did not run in some of the first ones
+PATIENCE = 16     # step calls without an update before "it never updates" is believed (gradient accumulation)
+
+
+def describe() -> Mapping[str, str]:
+    """The framework and its version."""
+    return {"framework": f"torch {torch.__version__}"}
+
+
+class TorchWorld:
+    """One private world: the training, built afresh or to be put back, and its one recording."""
+
+    def __init__(self, training: Training, recorder: Recorder, steps: int, changes: state.Changes) -> None:
+        self._training, self._recorder, self._steps, self._changes = training, recorder, steps, changes
+        self._recording: Recording | None = None
+
+    def recording(self) -> Recording:
+        """Run the step and record it; the same recording on every call."""
+        if self._recording is None:
+            self._recording = self._record()
+        return self._recording
+
+    def raised(self) -> BaseException | None:
+        """The exception of the user's step that ended the recording, if one did."""
+        return self._recorder.error[0] if self._recorder.error else None
+
+    def fingerprint_changes(self) -> tuple[str, ...]:
+        """Names of the user's objects that differ after the world was closed."""
+        return self._changes.names
+
+    def describe(self) -> Mapping[str, str]:
+        """The framework and its version."""
+        return describe()
+
+    def _record(self) -> Recording:
+        recorder, training = self._recorder, self._training
+        started = time.perf_counter()
+        try:
+            with recorder.tracer:
+                self._run()
+        except Exception as error:
+            recorder.failed(error)
+            recorder.end()
+        seconds = time.perf_counter() - started
+        recorder.tracer.paused += 1
+        return Assembly(recorder, training, seconds).recording()
+
+    def _run(self) -> None:
+        recorder, training = self._recorder, self._training
+        arguments = (training.batch,) if training.has_batch else ()
+        done = 0
+        while done < self._steps or self._wants_more(done):
+            for name, step in training.steps.items():
+                recorder.begin(name)
+                returned = step(*arguments)
+                with torch._C.DisableTorchFunction():
+                    recorder.returned[recorder.step] = _scalar(returned)
+                recorder.end()
+            done += 1
+
+    def _wants_more(self, done: int) -> bool:
+        """Whether further steps could show what the first did not: an update, or a branch that was not taken."""
+        if not self._recorder.updates and self._recorder.optimizers and done < PATIENCE:
+            return not any(event.kind == "manual" for event in self._recorder.events)
+        return done < self._steps + MORE and _untaken(self._recorder)
+
+
+def _untaken(recorder: Recorder) -> bool:
+    """Whether some trainable parameter has had no gradient while its module ran in some steps only, or in none."""
+    owners = {id(p): module for root in recorder.roots.values() for module in root.modules() for p in module._parameters.values() if p is not None}
+    ran = recorder.ran[: len(recorder.ends)]
+    for item in recorder.book.parameters():
+        if item.tensor.requires_grad and not any(row.received is not None for row in item.rows):
+            owner = owners.get(id(item.tensor))
+            if owner is not None and not all(id(owner) in each for each in ran):
+                return True
+    return False
+
+
+def _scalar(returned: Any) -> Any:
+    if isinstance(returned, (tuple, list)) and returned:
+        returned = returned[0]
+    if isinstance(returned, torch.Tensor) and returned.numel() == 1:
+        return returned.detach()
+    return float(returned) if isinstance(returned, (int, float)) and not isinstance(returned, bool) else None
+
+
+@contextmanager
+def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: int) -> Iterator[TorchWorld]:
+    """A private world for a training: built by its factory, else run in place and put back afterwards."""
+    words = Words()
+    recorder = Recorder(live=False, words=words)
+    with ExitStack() as stack:
+        changes = stack.enter_context(state.preserved(subject)) if isinstance(subject, Training) else state.Changes()
+        stack.enter_context(listening(recorder))
+        training = subject if isinstance(subject, Training) else subject()
+        words.names.update({id(each): name for name, each in (*training.model.items(), *training.optimizer.items()) if name})
+        recorder.prepare(training)
+        yield TorchWorld(training, recorder, steps, changes)
+
+
+class TorchLive:
+    """A watch over the user's own loop."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self._seconds = 0.0
+        self._recording: Recording | None = None
+
+    def recording(self) -> Recording:
+        """What was recorded so far, as evidence; the recording is over."""
+        if self._recording is None:
+            recorder = self.recorder
+            recorder.tracer.paused += 1
+            if recorder.error is not None or len(recorder.events) and recorder.events[-1].index > (recorder.ends or [0])[-1]:
+                if any(e.index > (recorder.ends or [0])[-1] and e.kind in ("update", "backward", "error", "forward") for e in recorder.events):
+                    recorder.end()
+            self._recording = Assembly(recorder, None, time.perf_counter() - recorder.started).recording()
+        return self._recording
+
+    def describe(self) -> Mapping[str, str]:
+        """The framework and its version."""
+        return describe()
+
+
+def _enough(steps: int, stopping: Callable[[], None] | None) -> Callable[[Recorder], None]:
+    """Ends a live recording when every optimizer that steps has stepped `steps` times (or none ever does)."""
+
+    def wanted(recorder: Recorder) -> None:
+        counts = [recorder.updates.get(key, 0) for key in recorder.optimizers]
+        most, active = max(counts, default=0), [each for each in counts if each]
+        idle = len(active) < len(counts)
+        done = bool(active) and min(active) >= steps and not (idle and most < 2 * steps)
+        if done and most < steps + MORE:
+            recorder.book.settle()
+            done = not (len(recorder.ends) < steps + MORE and _untaken_live(recorder))
+        if done or most >= 10 * steps or (not most and len(recorder.backwards) >= 100):
+            if stopping is not None:
+                stopping()
+                raise StopWatching
+            recorder.tracer.paused = max(recorder.tracer.paused, 1)
+
+    return wanted
+
+
+def _untaken_live(recorder: Recorder) -> bool:
+    return bool(recorder.ends) and any(
+        item.tensor.requires_grad and not item.fresh and item.row.received is None and not any(r.received is not None for r in item.rows)
+        for item in recorder.book.parameters()
+    ) and _untaken(recorder)
+
+
+@contextmanager
+def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[TorchLive]:
+    """Watch the loop that runs in the block. When enough has been seen, go on without recording; with `stopping`, call
+    it and raise StopWatching inside the loop, again at each further update if the loop swallows it."""
+    recorder = Recorder(live=True, wanted=_enough(steps, stopping))
+    if stopping is None:
+        recorder.optimizers.update({id(each): each for each in all_optimizers()})
+    with listening(recorder), recorder.tracer:
+        yield TorchLive(recorder)

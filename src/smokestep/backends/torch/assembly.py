@@ -1,0 +1,375 @@
+"""Assembly: turns what the recorder heard into evidence: names instead of objects, numbers instead of tensors."""
+
+from __future__ import annotations
+
+import fnmatch
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from smokestep.backends.torch import frames, losses, sources
+from smokestep.backends.torch.graphs import Graphs
+from smokestep.backends.torch.meters import Tracked, numbers
+from smokestep.backends.torch.naming import Models, installed
+from smokestep.backends.torch.recorder import Recorder
+from smokestep.evidence.declared import Declared
+from smokestep.evidence.flow import Flow
+from smokestep.evidence.losses import Losses
+from smokestep.evidence.modes import Modes
+from smokestep.evidence.numbers import Activation, Numbers, Output
+from smokestep.evidence.steps import Event, Group, Movement, Parameter, Steps
+from smokestep.evidence.steps import Optimizer as OptimizerEvidence
+from smokestep.world import Recording
+
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+class Assembly:
+    """One recording on its way to evidence; `training` is None for a live loop."""
+
+    def __init__(self, recorder: Recorder, training: Any, seconds: float) -> None:
+        self.recorder, self.training, self.seconds = recorder, training, seconds
+        held = [p for o in recorder.optimizers.values() for group in o.param_groups for p in group["params"]]
+        given = list(training.model.values()) if training is not None else []
+        called = [each for each in recorder.roots.values() if not any(each is g for g in given)]
+        self.models = Models(called, [*held, *recorder.tracer.sources.values()], recorder.words, given)
+        self.names = dict(self.models.path_of_tensor)
+        self.stray = {id(t): (t, name, module, box) for t, name, module, box in self.models.stray()}
+        self.names.update({key: name for key, (_, name, _, _) in self.stray.items()})
+        self.optimizer_names = self._optimizer_names()
+        for optimizer in recorder.optimizers.values():
+            for g, group in enumerate(optimizer.param_groups):
+                for i, tensor in enumerate(group["params"]):
+                    self.names.setdefault(id(tensor), f"{self.optimizer_names[id(optimizer)]}.param_groups[{g}]['params'][{i}]")
+        self.count = len(recorder.ends)
+        self.batch = {id(t): name for t, name in _batch(training.batch)} if training is not None and training.has_batch else {}
+
+    def _optimizer_names(self) -> dict[int, str]:
+        found: dict[int, str] = {}
+        given = {id(o): name for name, o in self.training.optimizer.items()} if self.training is not None else {}
+        for key in self.recorder.optimizers:
+            name = given.get(key) or self.recorder.words.names.get(key) or "optimizer"
+            taken = list(found.values())
+            found[key] = name if name not in taken else f"{name}_{len(taken) + 1}"
+        return found
+
+    def recording(self) -> Recording:
+        """Everything, as evidence."""
+        recorder = self.recorder
+        graphs = Graphs(self)
+        flow = Flow(graphs.all())
+        events = self._events()
+        movements = self._movements()
+        parameters = self._parameters(movements, flow)
+        steps = Steps(
+            count=self.count,
+            events=events,
+            parameters=parameters,
+            movements=movements,
+            optimizers=self._optimizers(parameters, flow),
+            losses=self._loss_values(),
+            kind="live" if recorder.live else "training",
+            own_loop=bool(getattr(self.training, "own_loop", False)),
+            error=f"{type(recorder.error[0]).__name__}: {recorder.error[0]}" if recorder.error else None,
+            error_line=frames.line_of(recorder.error[1]) if recorder.error else None,
+        )
+        return Recording(
+            steps=steps,
+            flow=flow,
+            losses=self._losses(flow),
+            modes=self._modes(graphs),
+            numbers=self._numbers(),
+            declared=self._declared(movements),
+            seconds=self.seconds,
+        )
+
+    def step_of(self, serial: int) -> int:
+        """The step in which something with this serial number happened."""
+        return min(bisect_right(self.recorder.ends, serial), max(self.count - 1, 0))
+
+    def subject(self, thing: Any) -> str:
+        """What an event's object is called."""
+        if isinstance(thing, str):
+            return thing
+        return self.optimizer_names.get(id(thing)) or self.models.names.get(id(thing)) or self.models.paths.get(id(thing), "")
+
+    def name(self, item: Tracked) -> str:
+        """The full name of a followed tensor."""
+        return self.names.get(id(item.tensor)) or self.models.buffers.get(id(item.tensor), "")
+
+    # ── steps ──────────────────────────────────────────────────────────────────────────────────────────────────
+    def _events(self) -> tuple[Event, ...]:
+        values = iter(numbers([e.detail.get("loss") for e in self.recorder.events if e.kind == "backward"]))
+        found = []
+        for event in self.recorder.events:
+            detail = {key: each for key, each in event.detail.items() if key != "rates"}
+            if event.kind == "backward":
+                detail["loss"] = next(values)
+            names = tuple(dict.fromkeys(name for item in event.tensors if (name := self.name(item))))
+            line = frames.line_of(event.line)
+            found.append(
+                Event(event.index, self.step_of(event.index), event.kind, line, self.subject(event.subject), names, detail)    # type: ignore[arg-type]
+            )
+        return tuple(found)
+
+    def _movements(self) -> tuple[Movement, ...]:
+        plan: list[tuple[int, Tracked, Any]] = [
+            (step, item, row)
+            for item in self.recorder.book.items.values()
+            if self.name(item)
+            for step, row in enumerate(item.rows)
+        ]
+        with torch.no_grad():
+            fields = {
+                "gradient": numbers([row.gradient for _, _, row in plan]),
+                "received": numbers([row.received for _, _, row in plan]),
+                "carried": numbers([row.carried for _, _, row in plan]),
+                "update": numbers([row.update[0] if row.update else 0.0 for _, _, row in plan]),
+                "scale": numbers([item.scale for _, item, _ in plan]),
+            }
+        found = []
+        for index, (step, item, row) in enumerate(plan):
+            owner = self.models.owner.get(id(item.tensor))
+            found.append(
+                Movement(
+                    step=step,
+                    parameter=self.name(item),
+                    gradient=fields["gradient"][index],
+                    received=fields["received"][index] if fields["received"][index] is not None else fields["gradient"][index],
+                    carried=fields["carried"][index],
+                    update=fields["update"][index] or 0.0,
+                    scale=fields["scale"][index] or 0.0,
+                    rate=row.rate,
+                    called=None if owner is None else id(owner) in self.recorder.ran[step],
+                    requires_grad=row.requires_grad,
+                )
+            )
+        return tuple(sorted(found, key=lambda move: move.step))
+
+    def _parameters(self, movements: Sequence[Movement], flow: Flow) -> tuple[Parameter, ...]:
+        got = {m.parameter for m in movements if m.received}
+        holders: dict[int, list[str]] = {}
+        for key, optimizer in self.recorder.optimizers.items():
+            for group in optimizer.param_groups:
+                for tensor in group["params"]:
+                    holders.setdefault(id(tensor), []).append(self.optimizer_names[key])
+        files = tuple(sorted({frames.shown(raw[0]) for e in self.recorder.events if (raw := e.line)}))
+        found = []
+        explicit = self._resolve_all("trains")
+        for key, tensor in {**self.models.tensors, **{k: t for k, (t, *_) in self.stray.items()}, **self._held()}.items():
+            name = self.names[key]
+            stray = self.stray.get(key)
+            module = stray[2] if stray else self.models.owner.get(key)
+            keeper = sources.keeper(self.models, module, name) if module is not None else None
+            attribute = stray[1].rpartition(".")[2].split("[")[0] if stray else keeper[1] if keeper else ""
+            if stray:
+                attribute = stray[1][len(self.models.paths[id(module)]):].lstrip(".").split("[")[0].split(".")[0]
+            kind = type(keeper[0]) if keeper and not stray else type(module) if module is not None else type(None)
+            silent = name not in got and tensor.requires_grad and module is not None
+            found.append(
+                Parameter(
+                    name=name,
+                    shape=tuple(tensor.shape),
+                    dtype=str(tensor.dtype).removeprefix("torch."),
+                    size=tensor.numel(),
+                    requires_grad=tensor.requires_grad,
+                    registered=key in self.models.tensors,
+                    in_model=module is not None,
+                    model=self.models.top_of.get(id(module), "") if module is not None else "",
+                    owner=self.models.paths.get(id(module), "") if module is not None else "",
+                    owner_class=type(module).__name__ if module is not None else "",
+                    installed=installed(kind),
+                    leaf=tensor.is_leaf,
+                    optimizers=tuple(dict.fromkeys(holders.get(key, ()))),
+                    aliases=tuple(self.models.aliases.get(key, ())),
+                    built=sources.built_at(kind, attribute) if (silent or stray or not holders.get(key)) and attribute else None,
+                    mentions=sources.mentions(kind, attribute, files) if silent and attribute else None,
+                    explicit=name in explicit,
+                    container=stray[3] if stray else "",
+                )
+            )
+        return tuple(found)
+
+    def _held(self) -> dict[int, torch.Tensor]:
+        return {
+            id(t): t
+            for o in self.recorder.optimizers.values()
+            for group in o.param_groups
+            for t in group["params"]
+            if id(t) not in self.models.tensors and id(t) not in self.stray
+        }
+
+    def _optimizers(self, parameters: Sequence[Parameter], flow: Flow) -> tuple[OptimizerEvidence, ...]:
+        read = {v.name for g in flow.graphs for op in g.ops for i in op.reads if (v := g.values.get(i)) and v.name}
+        used_models = {c.model for g in flow.graphs for c in g.calls} | {p.model for p in parameters if p.name in read}
+        free = [p for p in parameters if p.requires_grad and p.in_model and not p.optimizers and p.model in used_models]
+        rates: dict[int, list[Any]] = {}
+        for event in self.recorder.events:
+            if event.kind == "update" and "rates" in event.detail:
+                rates.setdefault(id(event.subject), []).append(event.detail["rates"])
+        known = {p.name: p for p in parameters}
+        found = []
+        for key, optimizer in self.recorder.optimizers.items():
+            groups, stale, spare = [], [], list(free)
+            for index, group in enumerate(optimizer.param_groups):
+                names = tuple(self.names[id(t)] for t in group["params"])
+                seen = tuple(step[index] for step in rates.get(key, ()) if index < len(step) and step[index] is not None)
+                groups.append(Group(names, seen, float(group.get("weight_decay") or 0.0), _keeps_moving(optimizer, group)))
+                for name in names:
+                    parameter = known[name]
+                    if name in read or (parameter.in_model and parameter.model in used_models):
+                        continue
+                    twin = next((p for p in spare if p.shape == parameter.shape), None)
+                    if twin is not None:
+                        spare.remove(twin)
+                    if not parameter.in_model or twin is not None:
+                        stale.append((name, twin.name if twin else ""))
+            line = frames.line_of(self.recorder.lines.get(key))
+            found.append(
+                OptimizerEvidence(
+                    name=self.optimizer_names[key],
+                    kind=type(optimizer).__name__,
+                    groups=tuple(groups),
+                    line=line,
+                    stale=tuple(stale),
+                    updates=self.recorder.updates.get(key, 0),
+                    needs_closure=isinstance(optimizer, torch.optim.LBFGS),
+                    filtered=sources.filtered(line),
+                )
+            )
+        return tuple(found)
+
+    def _loss_values(self) -> tuple[float | None, ...]:
+        last: dict[int, Any] = {}
+        for index, _, _, _, loss in self.recorder.backwards:
+            last[self.step_of(index)] = loss
+        last.update({k: v for k, v in self.recorder.returned.items() if v is not None})
+        return tuple(numbers([last.get(step) for step in range(self.count)]))
+
+    # ── the rest ───────────────────────────────────────────────────────────────────────────────────────────────
+    def _losses(self, flow: Flow) -> Losses:
+        seen = self.recorder.tracer.losses
+        scalars = numbers([scalar for _, scalar in seen])
+        calls = []
+        for (each, _), scalar in zip(seen, scalars):
+            each.step = self.step_of(each.op)
+            if each.step < len(flow.graphs):
+                calls.append(losses.finish(each, flow.graphs[each.step], scalar))
+        return Losses(tuple(calls))
+
+    def _modes(self, graphs: Graphs) -> Modes:
+        modes = self.recorder.modes.finish(
+            self.models.paths, lambda path: self._model_of(path), graphs.reached, installed
+        )
+        layers = []
+        for layer in modes.layers:
+            module = next((m for k, m in self.models.modules.items() if self.models.paths[k] == layer.path), None)
+            keeper = sources.keeper(self.models, module, layer.path) if module is not None else None
+            built = sources.built_at(type(keeper[0]), keeper[1]) if keeper and keeper[1] else None
+            prefix = f"{layer.path}." if layer.path else ""
+            full = {own: prefix + own for own in (*layer.affine, *layer.trainable)}
+            names = tuple(prefix + each for each in STATISTICS) if layer.statistics else ()
+            layers.append(
+                replace(
+                    layer,
+                    built=built,
+                    statistics_names=layer.statistics_names or names,
+                    affine=tuple(each if each in self.names.values() else full[each] for each in layer.affine),
+                    trainable=tuple(each if each in self.names.values() else full[each] for each in layer.trainable),
+                )
+            )
+        return replace(modes, layers=tuple(layers))
+
+    def _model_of(self, path: str) -> str:
+        return next((self.models.top_of[k] for k, each in self.models.paths.items() if each == path), "")
+
+    def _numbers(self) -> Numbers:
+        tracer = self.recorder.tracer
+        activations = []
+        for _, serial, op, line, module, units, dead, full in tracer.activations:
+            share = numbers([dead, full])
+            activations.append(
+                Activation(self.step_of(serial), op, frames.line_of(line), self.subject(module) if module is not None else "", units, share[0] or 0.0, share[1] or 0.0)
+            )
+        outputs = []
+        promised = getattr(self.training, "output_range", None)
+        for call in self.recorder.calls:
+            pairs = [None if r is None else r.tolist() for r in call.ranges]
+            for index, pair in enumerate(pairs):
+                if pair is None:
+                    continue
+                interval = promised if promised is None or isinstance(promised, tuple) and not isinstance(promised[0], (tuple, list)) else (
+                    promised[index] if index < len(promised) else None
+                )
+                outputs.append(
+                    Output(self.step_of(call.event.index), self.subject(call.module), index, call.outputs[index], pair[0], pair[1], interval)
+                )
+        return Numbers((), tuple(activations), tuple(outputs), self.recorder.scaled)
+
+    # ── declarations ───────────────────────────────────────────────────────────────────────────────────────────
+    def _resolve_all(self, word: str) -> frozenset[str]:
+        declared = getattr(self.training, word, None) or {}
+        return frozenset(name for things in declared.values() for name in self._resolve(things, word))
+
+    def _resolve(self, things: Iterable[Any], word: str) -> frozenset[str]:
+        known = {**self.names, **self.models.buffers}
+        everything = set(known.values())
+        found: set[str] = set()
+        for thing in things:
+            if isinstance(thing, str):
+                hit = {n for n in everything if n == thing or n.startswith(thing + ".") or fnmatch.fnmatchcase(n, thing)}
+                if not hit:
+                    raise ValueError(f"{word}: {thing!r} matches no parameter or buffer; there are: {', '.join(sorted(everything)[:20])}")
+                found |= hit
+            elif isinstance(thing, nn.Module):
+                found |= {known[id(t)] for t in (*thing.parameters(), *thing.buffers()) if id(t) in known}
+            elif isinstance(thing, Optimizer):
+                found |= {known[id(t)] for group in thing.param_groups for t in group["params"] if id(t) in known}
+            elif isinstance(thing, torch.Tensor) and id(thing) in known:
+                found.add(known[id(thing)])
+            else:
+                raise TypeError(f"{word}: expected a name, pattern, parameter, module or optimizer of this training, got {type(thing).__name__}")
+        return frozenset(found)
+
+    def _declared(self, movements: Sequence[Movement]) -> Declared:
+        if self.training is None:
+            return Declared()
+        order = tuple(self.recorder.names)
+        changed: dict[str, set[str]] = {name: set() for name in order}
+        statistics: dict[str, set[str]] = {name: set() for name in order}
+        for move in movements:
+            if move.update != 0.0 and move.step < len(order):
+                kept = statistics if move.parameter.rpartition(".")[2] in STATISTICS else changed
+                kept[order[move.step]].add(move.parameter)
+        return Declared(
+            trains={step: self._resolve(things, "trains") for step, things in self.training.trains.items()},
+            untouched={step: self._resolve(things, "untouched") for step, things in self.training.untouched.items()},
+            changed={name: frozenset(each) for name, each in changed.items()},
+            changed_statistics={name: frozenset(each) for name, each in statistics.items()},
+            order=order,
+            task=self.training.task,
+            causal=self.training.causal,
+        )
+
+
+def _keeps_moving(optimizer: Optimizer, group: Mapping[str, Any]) -> bool:
+    return bool(group.get("momentum") or "betas" in group or group.get("beta1"))
+
+
+def _batch(value: Any, name: str = "batch", depth: int = 0) -> Iterable[tuple[torch.Tensor, str]]:
+    if isinstance(value, torch.Tensor):
+        yield value, name
+    elif depth < 4 and isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _batch(each, f"{name}[{key!r}]", depth + 1)
+    elif depth < 4 and isinstance(value, (list, tuple)):
+        for index, each in enumerate(value):
+            yield from _batch(each, f"{name}[{index}]", depth + 1)
+    elif depth < 4 and hasattr(value, "__dataclass_fields__"):
+        for key in value.__dataclass_fields__:
+            yield from _batch(getattr(value, key, None), f"{name}.{key}", depth + 1)

@@ -1,0 +1,122 @@
+"""Events: the hooks and patches through which the recorder hears what the loop does.
+
+All of them are put in by `listening` and taken out by it, also when the user's code raises. A patch calls the original
+with the same arguments and gives back its result; a hook returns None.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.optim import Optimizer
+from torch.optim import lr_scheduler
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from smokestep.backends.torch import frames
+
+
+def _patch(stack: ExitStack, owner: Any, name: str, around: Callable[..., Any]) -> None:
+    """Replace `owner.name` by a function that calls `around(original, *args, **kwargs)`, until the stack unwinds."""
+    original = owner.__dict__[name]
+
+    @wraps(original)
+    def replacement(*args: Any, **kwargs: Any) -> Any:
+        return around(original, *args, **kwargs)
+
+    setattr(owner, name, replacement)
+    stack.callback(setattr, owner, name, original)
+
+
+def _subclasses(kind: type) -> Iterator[type]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _subclasses(each)
+
+
+@contextmanager
+def listening(recorder: Any) -> Iterator[None]:
+    """Tell the recorder of everything that happens to the loop while the block runs."""
+    with ExitStack() as stack:
+        for handle in (
+            register_module_forward_pre_hook(recorder.entering),
+            register_module_forward_hook(recorder.left, with_kwargs=True, always_call=True),
+            register_optimizer_step_pre_hook(recorder.updating),
+            register_optimizer_step_post_hook(recorder.updated),
+        ):
+            stack.callback(handle.remove)
+        _loop(stack, recorder)
+        _compiling(stack)
+        yield
+
+
+def _loop(stack: ExitStack, recorder: Any) -> None:
+    def backward(original: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        with recorder.backward(tensors):
+            result = original(tensors, *args, **kwargs)
+        recorder.after_backward()
+        return result
+
+    def zero_grad(original: Any, owner: Any, *args: Any, **kwargs: Any) -> Any:
+        with recorder.clearing(owner):
+            return original(owner, *args, **kwargs)
+
+    def train(original: Any, module: Any, mode: bool = True) -> Any:
+        recorder.switching(module, mode)
+        return original(module, mode)
+
+    def created(original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder.created(optimizer, frames.position(2)[1])
+        return original(optimizer, *args, **kwargs)
+
+    def scheduled(original: Any, scheduler: Any, *args: Any, **kwargs: Any) -> Any:
+        with recorder.scheduling(scheduler):
+            return original(scheduler, *args, **kwargs)
+
+    def unscale(original: Any, scaler: Any, optimizer: Any) -> Any:
+        recorder.note("unscale", optimizer)
+        return original(scaler, optimizer)
+
+    def scaled(original: Any, scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
+        with recorder.scaling(scaler, optimizer):
+            return original(scaler, optimizer, *args, **kwargs)
+
+    _patch(stack, torch.autograd, "backward", backward)
+    _patch(stack, Optimizer, "zero_grad", zero_grad)
+    _patch(stack, nn.Module, "zero_grad", zero_grad)
+    _patch(stack, nn.Module, "train", train)
+    _patch(stack, Optimizer, "__init__", created)
+    kinds = [lr_scheduler.LRScheduler, *_subclasses(lr_scheduler.LRScheduler)]
+    for kind in dict.fromkeys(each for each in kinds if "step" in each.__dict__):
+        _patch(stack, kind, "step", scheduled)
+    scaler = torch.amp.GradScaler
+    _patch(stack, scaler, "unscale_", unscale)
+    _patch(stack, scaler, "step", scaled)
+
+
+def _compiling(stack: ExitStack) -> None:
+    """Run what is compiled eagerly, so that it can be seen; importing the compiler is left to whoever uses it."""
+    entered = False
+
+    def eager() -> None:
+        nonlocal entered
+        if not entered:
+            entered = True
+            stance = torch.compiler.set_stance("force_eager")
+            stance.__enter__()
+            stack.push(stance)
+
+    def compile(original: Any, *args: Any, **kwargs: Any) -> Any:
+        eager()
+        return original(*args, **kwargs)
+
+    if "torch._dynamo" in sys.modules:
+        eager()
+    _patch(stack, torch, "compile", compile)
+    _patch(stack, nn.Module, "compile", compile)

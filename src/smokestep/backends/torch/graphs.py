@@ -1,0 +1,142 @@
+"""Graphs: the trace of the whole recording, cut into one dataflow graph for each step."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Any
+
+from smokestep.backends.torch import frames, sources
+from smokestep.backends.torch.meters import numbers
+from smokestep.backends.torch.naming import installed
+from smokestep.evidence.flow import Backward, Call, Graph, Op, Value
+
+
+class Graphs:
+    """The graphs of one recording; `assembly` names things."""
+
+    def __init__(self, assembly: Any) -> None:
+        self.assembly, self.recorder = assembly, assembly.recorder
+        self.tracer = self.recorder.tracer
+        self._measured = self._numbers()
+        self._graphs: tuple[Graph, ...] | None = None
+        self._needed: dict[int, tuple[list[int], list[bool]]] = {}
+
+    def all(self) -> tuple[Graph, ...]:
+        """One graph a step, in order."""
+        if self._graphs is None:
+            ops: list[list[Any]] = [[] for _ in range(self.assembly.count)]
+            for op in self.tracer.ops:
+                if self.assembly.count:
+                    ops[self.assembly.step_of(op.id)].append(op)
+            self._graphs = tuple(self._graph(step, part) for step, part in enumerate(ops))
+        return self._graphs
+
+    def reached(self, step: int, serial: int) -> bool:
+        """Whether something computed from this serial on leads to a backward root of the step."""
+        if step >= self.assembly.count:
+            return False
+        if step not in self._needed:
+            graph = self.all()[step]
+            needed = graph.backward_of(graph.roots)
+            ids = [op.id for op in graph.ops]
+            self._needed[step] = (ids, [not needed.isdisjoint(op.makes) for op in graph.ops])
+        ids, leads = self._needed[step]
+        at = bisect_left(ids, serial)
+        return any(leads[at : at + 4])
+
+    def _numbers(self) -> dict[int, tuple[float | None, float | None, float | None]]:
+        seen = list(self.tracer.values.values())
+        peaks = numbers([each.peak for each in seen])
+        flat = [(index, gradient) for index, each in enumerate(seen) for gradient in each.gradient or ()]
+        gradients: dict[int, float] = {}
+        for (index, _), value in zip(flat, numbers([gradient for _, gradient in flat])):
+            known = gradients.get(index)
+            gradients[index] = value if known is None or value != value or value > known else known    # type: ignore[operator,assignment]
+        means = numbers([sum(each.mean) / len(each.mean) if each.mean else None for each in seen])
+        return {each.id: (peaks[i], gradients.get(i), means[i]) for i, each in enumerate(seen)}
+
+    def _graph(self, step: int, raw: list[Any]) -> Graph:
+        ops = tuple(self._op(step, op) for op in raw)
+        backwards = tuple(
+            Backward(index, tuple(roots), frames.line_of(line), tuple(filter(None, map(self.assembly.name, reached))))
+            for index, roots, line, reached, _ in self.recorder.backwards
+            if self.assembly.step_of(index) == step
+        )
+        calls = tuple(
+            self._call(step, call) for call in self.recorder.calls if self.assembly.step_of(call.event.index) == step
+        )
+        made = {value for op in ops for value in op.makes}
+        wanted = {value for op in ops for value in (*op.reads, *op.makes)}
+        wanted |= {root for backward in backwards for root in backward.roots}
+        wanted |= {value for call in calls for value in (*call.outputs, *(each for _, each in call.inputs))}
+        values = {value: self._value(step, value, made) for value in sorted(wanted) if value in self.tracer.values}
+        first, last = (raw[0].id, raw[-1].id) if raw else (0, -1)
+        opaque = tuple(
+            (name, frames.line_of(line))
+            for at, name, line in self.tracer.opaque
+            if at < len(self.tracer.ops) and first <= self.tracer.ops[at].id <= last or at == len(self.tracer.ops) and step == self.assembly.count - 1
+        )
+        return Graph(step, values, ops, backwards, calls, tuple(dict.fromkeys(opaque)))
+
+    def _op(self, step: int, op: Any) -> Op:
+        return Op(
+            id=op.id,
+            step=step,
+            name=op.name,
+            reads=tuple(dict.fromkeys(op.reads)) if op.outer else tuple(op.reads),
+            makes=tuple(op.makes),
+            line=frames.line_of(op.line),
+            caller=frames.line_of(op.caller),
+            module=self.assembly.models.paths.get(id(op.module), "") if op.module is not None else "",
+            grad=op.grad,
+            escapes=op.escapes,
+            inplace=op.inplace,
+            args=op.args,
+            outer=op.outer,
+        )
+
+    def _value(self, step: int, serial: int, made: set[int]) -> Value:
+        seen = self.tracer.values[serial]
+        kind, name = seen.kind, ""
+        if kind == "made" and serial not in made:
+            kind = "carried"
+        tensor = self.tracer.sources.get(serial)
+        if tensor is not None:
+            if id(tensor) in self.assembly.names:
+                kind, name = ("parameter" if kind != "made" else kind), self.assembly.names[id(tensor)]
+            elif id(tensor) in self.assembly.models.buffers:
+                kind, name = "buffer", self.assembly.models.buffers[id(tensor)]
+        elif kind == "input":
+            tensor = seen.ref()
+            name = self.assembly.batch.get(id(tensor), "") if tensor is not None else ""
+        peak, gradient, mean = self._measured[serial]
+        return Value(
+            id=serial,
+            step=step,
+            kind=kind,
+            name=name,
+            op=seen.op,
+            shape=seen.shape,
+            dtype=seen.dtype,
+            requires_grad=seen.rg,
+            peak=peak,
+            gradient=gradient,
+            gradient_mean=mean,
+        )
+
+    def _call(self, step: int, call: Any) -> Call:
+        spreads = numbers(call.spread)
+        return Call(
+            step=step,
+            index=call.event.index,
+            model=self.assembly.subject(call.module),
+            inputs=tuple(call.inputs),
+            outputs=tuple(call.outputs),
+            line=frames.line_of(call.event.line),
+            training=call.training,
+            grad=call.grad,
+            spread=tuple(spreads),
+            varied=call.varied,
+            definition=sources.forward_line(call.module),
+            installed=installed(type(call.module)),
+        )

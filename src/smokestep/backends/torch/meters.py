@@ -1,0 +1,230 @@
+"""Meters: what happens to every parameter, as numbers: its gradients, and how far each step moved it.
+
+One copy of the parameters is kept to compare with; each gradient is measured once for each time it is used. Numbers stay
+0-dim tensors until the recording ends, so that no device is waited for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+Tensor = torch.Tensor
+CHUNK = 1 << 22    # entries compared at once: bounds the temporary memory of a comparison to 16 MiB of float32
+Number = Tensor | float | None
+
+
+class Row:
+    """The numbers of one parameter in one step."""
+
+    __slots__ = ("called", "carried", "gradient", "rate", "received", "requires_grad", "update")
+
+    def __init__(self) -> None:
+        self.gradient: Number = None
+        self.received: Number = None
+        self.carried: Number = None
+        self.update: list[Tensor] = []
+        self.rate: float | None = None
+        self.called: bool | None = None
+        self.requires_grad = True
+
+
+class Tracked:
+    """One parameter (or, when roles are declared, buffer) followed through the recording."""
+
+    __slots__ = ("before", "buffer", "fresh", "leftover", "row", "rows", "scale", "shadow", "tensor", "used")
+
+    def __init__(self, tensor: Tensor, buffer: bool) -> None:
+        self.tensor, self.buffer = tensor, buffer
+        self.shadow = tensor.detach().clone()
+        self.scale: Number = None
+        self.before: tuple[int, int] | None = None
+        self.fresh = False       # a backward reached it since its gradient was last measured
+        self.used = False        # its gradient went into an update and has not been cleared since
+        self.leftover: Number = None
+        self.row = Row()
+        self.rows: list[Row] = []
+
+
+def measurable(tensor: Any) -> bool:
+    """Whether a tensor has entries to compare: lazily built and meta ones have none yet."""
+    return (
+        isinstance(tensor, Tensor)
+        and not isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin)
+        and not tensor.is_meta
+        and tensor.layout is torch.strided
+        and not type(tensor).__name__.startswith("DTensor")
+    )
+
+
+def batches(items: Sequence[Tensor]) -> Iterator[list[int]]:
+    """Indices of tensors of one dtype and device, at most CHUNK entries at a time (a larger tensor comes alone)."""
+    groups: dict[tuple[torch.dtype, torch.device], list[int]] = {}
+    for index, item in enumerate(items):
+        groups.setdefault((item.dtype, item.device), []).append(index)
+    for indices in groups.values():
+        chunk: list[int] = []
+        total = 0
+        for index in indices:
+            if chunk and total + items[index].numel() > CHUNK:
+                yield chunk
+                chunk, total = [], 0
+            chunk.append(index)
+            total += items[index].numel()
+        if chunk:
+            yield chunk
+
+
+def largest(items: Sequence[Tensor]) -> list[Number]:
+    """The largest absolute entry of each tensor, 0.0 for an empty one; NaN if any entry is."""
+    found: list[Number] = [0.0] * len(items)
+    dense = [index for index, item in enumerate(items) if item.layout is torch.strided and item.numel()]
+    for index in set(range(len(items))) - set(dense):
+        values = items[index].coalesce()._values() if items[index].is_sparse else items[index]
+        found[index] = values.abs().max() if values.numel() else 0.0
+    for chunk in batches([items[index] for index in dense]):
+        picked = [dense[index] for index in chunk]
+        tensors = [items[index] for index in picked]
+        if tensors[0].is_floating_point() or tensors[0].is_complex():
+            norms = torch._foreach_norm(tensors, math.inf)
+        else:
+            norms = [tensor.abs().max().float() for tensor in tensors]
+        for index, norm in zip(picked, norms):
+            found[index] = norm
+    return found
+
+
+class Book:
+    """All tracked tensors by id. Call its methods with torch functions disabled and gradients off."""
+
+    def __init__(self) -> None:
+        self.items: dict[int, Tracked] = {}
+        self.closed = 0
+
+    def add(self, tensors: Iterable[Tensor], *, buffer: bool = False) -> None:
+        """Begin to follow these tensors, those already followed excepted."""
+        new = []
+        for tensor in tensors:
+            known = self.items.get(id(tensor))
+            if known is None and measurable(tensor):
+                known = self.items[id(tensor)] = Tracked(tensor, buffer)
+                known.rows = [Row() for _ in range(self.closed)]
+                new.append(known)
+        for item, scale in zip(new, largest([item.shadow for item in new])):
+            item.scale = scale
+
+    def get(self, tensor: Tensor) -> Tracked | None:
+        """The record of a tensor, if it is followed."""
+        item = self.items.get(id(tensor))
+        return item if item is not None and item.tensor is tensor else None
+
+    def parameters(self) -> list[Tracked]:
+        """Everything followed but buffers."""
+        return [item for item in self.items.values() if not item.buffer]
+
+    def backward_begins(self) -> None:
+        """Remember what gradients look like, to tell afterwards which parameters a backward reached."""
+        for item in self.parameters():
+            grad = item.tensor.grad
+            item.before = None if grad is None else (id(grad), grad._version)
+
+    def backward_ends(self) -> list[Tracked]:
+        """The parameters that received gradient since `backward_begins`."""
+        reached = []
+        for item in self.parameters():
+            grad = item.tensor.grad
+            if grad is not None and item.before != (id(grad), grad._version):
+                item.fresh = True
+                reached.append(item)
+        return reached
+
+    def settle(self, only: Iterable[Tracked] | None = None) -> None:
+        """Measure every gradient that arrived and has not been measured yet."""
+        fresh = [item for item in (self.parameters() if only is None else only) if item.fresh]
+        fresh = [item for item in fresh if item.tensor.grad is not None]
+        for item, norm in zip(fresh, largest([item.tensor.grad.detach() for item in fresh])):    # type: ignore[union-attr]
+            item.row.received, item.fresh = norm, False
+
+    def updating(self, tensors: Sequence[tuple[Tensor, float | None]]) -> list[Tracked]:
+        """An optimizer is about to use (or, for one with a closure, has used) the gradients of these tensors."""
+        items = [(item, rate) for tensor, rate in tensors if (item := self.get(tensor)) is not None]
+        self.settle()
+        with_gradient = [item for item, _ in items if item.tensor.grad is not None]
+        norms = largest([item.tensor.grad.detach() for item in with_gradient])    # type: ignore[union-attr]
+        for item, rate in items:
+            item.row.rate = rate
+        for item, norm in zip(with_gradient, norms):
+            if item.used and item.leftover is not None:
+                item.row.carried = item.leftover
+            item.row.gradient, item.used, item.leftover = norm, True, norm
+        return with_gradient
+
+    def clearing(self, tensors: Iterable[Tensor]) -> list[Tracked]:
+        """Gradients are about to be cleared: measure those that nothing has used, and say which hold one."""
+        items = [item for tensor in tensors if (item := self.get(tensor)) is not None]
+        self.settle(items)
+        return [item for item in items if item.tensor.grad is not None]
+
+    def cleared(self, items: Iterable[Tracked]) -> list[Tracked]:
+        """Of these, the ones whose gradient is now gone or zero (a fresh start for the next backward)."""
+        gone = []
+        for item in items:
+            if item.tensor.grad is None or not bool(item.tensor.grad.detach().any()):
+                item.used, item.leftover = False, None
+                gone.append(item)
+        return gone
+
+    def close(self) -> None:
+        """A step ends: measure what is left, compare every tensor with its copy, and renew the copies."""
+        self.settle()
+        items = list(self.items.values())
+        for chunk in batches([item.shadow for item in items]):
+            part = [items[index] for index in chunk]
+            same = [item for item in part if _comparable(item)]
+            for item in part:
+                if item not in same:    # resized, moved or re-typed in place: certainly another value
+                    item.row.update.append(torch.tensor(math.inf))
+                    item.shadow = item.tensor.detach().clone()
+            if not same:
+                continue
+            values = [item.tensor.detach() for item in same]
+            shadows = [item.shadow for item in same]
+            if values[0].is_floating_point() or values[0].is_complex():
+                norms = torch._foreach_norm(torch._foreach_sub(values, shadows), math.inf)
+            else:
+                norms = [(value != shadow).any().float() for value, shadow in zip(values, shadows)]
+            torch._foreach_copy_(shadows, values)
+            for item, norm in zip(same, norms):
+                item.row.update.append(norm)
+        for item in items:
+            item.row.requires_grad = item.tensor.requires_grad
+            item.rows.append(item.row)
+            item.row = Row()
+        self.closed += 1
+
+
+def _comparable(item: Tracked) -> bool:
+    value = item.tensor
+    return value.shape == item.shadow.shape and value.dtype == item.shadow.dtype and value.device == item.shadow.device
+
+
+def numbers(found: Sequence[Number]) -> list[float | None]:
+    """Plain numbers for 0-dim tensors, one transfer a device."""
+    result: list[float | None] = [None if each is None else each if isinstance(each, float) else 0.0 for each in found]
+    groups: dict[torch.device, list[int]] = {}
+    for index, each in enumerate(found):
+        if isinstance(each, Tensor):
+            groups.setdefault(each.device, []).append(index)
+    for indices in groups.values():
+        stacked = torch.stack([_real(found[index]).reshape(()) for index in indices])
+        for index, value in zip(indices, stacked.tolist()):
+            result[index] = value
+    return result
+
+
+def _real(value: Any) -> Tensor:
+    plain = value.detach()
+    return (plain.abs() if plain.is_complex() else plain).to(torch.float64 if plain.device.type != "mps" else torch.float32)

@@ -1,0 +1,486 @@
+"""Recorder: hears every event of the loop, keeps them in order with the trace and the meters, and decides where a step ends.
+
+It is the only mutable thing in a recording. What it keeps becomes evidence in `assembly`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from smokestep.backends.torch import frames
+from smokestep.backends.torch.frames import Raw
+from smokestep.backends.torch.meters import Book, Tracked
+from smokestep.backends.torch.modes import ModeLog
+from smokestep.backends.torch.naming import Words
+from smokestep.backends.torch.tracer import RawOp, Tracer, tensors_in
+
+Tensor = torch.Tensor
+
+
+class StopWatching(BaseException):
+    """Raised inside the user's loop when enough has been seen. Not an Exception, so that `except Exception` lets it by."""
+
+
+class Noted:
+    """One event while the recording runs; `index` orders it with the operations of the trace."""
+
+    __slots__ = ("detail", "index", "kind", "line", "subject", "tensors")
+
+    def __init__(self, index: int, kind: str, line: Raw | None, subject: Any) -> None:
+        self.index, self.kind, self.line, self.subject = index, kind, line, subject
+        self.tensors: list[Tracked] = []
+        self.detail: dict[str, Any] = {}
+
+
+class Called:
+    """One call of a root model."""
+
+    def __init__(self, event: Noted, module: nn.Module, inputs: list[tuple[str, int]], varied: bool) -> None:
+        self.event, self.module, self.inputs, self.varied = event, module, inputs, varied
+        self.training, self.grad = module.training, torch.is_grad_enabled()
+        self.outputs: list[int] = []
+        self.spread: list[Tensor | None] = []
+        self.ranges: list[Tensor | None] = []
+
+
+class Recorder:
+    """What one recording has heard so far. `wanted` is called when an update is over, and may raise StopWatching."""
+
+    def __init__(self, *, live: bool, words: Words | None = None, buffers: bool = False, wanted: Any = None) -> None:
+        self.live, self.buffers, self.wanted = live, buffers, wanted
+        self.words = words or Words()
+        self.tracer = Tracer(self)
+        self.book = Book()
+        self.modes = ModeLog()
+        self.events: list[Noted] = []
+        self.calls: list[Called] = []
+        self.roots: dict[int, nn.Module] = {}
+        self.given: list[nn.Module] = []
+        self.optimizers: dict[int, Optimizer] = {}
+        self.lines: dict[int, Raw | None] = {}
+        self.updates: dict[int, int] = {}
+        self.backwards: list[tuple[int, list[int], Raw | None, list[Tracked], Any]] = []
+        self.ends: list[int] = []               # the serial at which each closed step ended
+        self.names: list[str] = []              # the name of each step begun
+        self.returned: dict[int, Any] = {}
+        self.ran: list[set[int]] = [set()]      # modules that ran, a set a step
+        self.scaled = False
+        self.error: tuple[BaseException, Raw | None] | None = None
+        self.started = time.perf_counter()
+        self._stepped: set[int] = set()
+        self._buffer_ids: dict[int, Tensor] = {}
+        self._depth = 0
+        self._updating: list[tuple[Optimizer, Noted, bool]] = []
+        self._no_grad: Raw | None = None
+        self._clearing = self._backing = 0
+        self._calling: list[Called | None] = []
+
+    def prepare(self, training: Any) -> None:
+        """The training is built: forget what happened while it was, but for where its optimizers were constructed."""
+        self.given = list(training.model.values())
+        self.buffers = bool(training.trains or training.untouched)
+        self.optimizers.update({id(each): each for each in training.optimizer.values()})
+        self.events.clear()
+        self.roots.clear()
+        self.calls.clear()
+        self.ran = [set()]
+        self.modes = ModeLog()
+        for model in self.given:
+            self.follow(model)
+
+    # ── steps ──────────────────────────────────────────────────────────────────────────────────────────────────
+    @property
+    def step(self) -> int:
+        """The number of the step that is running."""
+        return len(self.ends)
+
+    def begin(self, name: str = "") -> None:
+        """A step of a Training begins."""
+        self.names.append(name)
+        self._note("step", name)
+
+    def end(self) -> None:
+        """The running step is over: take its measurements."""
+        self._close(self.tracer.next())
+
+    def _close(self, serial: int) -> None:
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            self.book.close()
+            self.modes.end(self.step)
+        self.ends.append(serial)
+        self.ran.append(set())
+        self._stepped.clear()
+        self.tracer.measure_activations = False
+        self.tracer.forget()
+
+    def _turn(self) -> None:
+        """In a live loop: a new step begins with the first work after every optimizer has stepped."""
+        if self.live and self._stepped and self._stepped >= {key for key, o in self.optimizers.items() if o.param_groups}:
+            self._close(self.tracer.next())
+
+    def _note(self, kind: str, subject: Any = "", line: Raw | None = None) -> Noted:
+        event = Noted(self.tracer.next(), kind, line or frames.position(2)[1], subject)
+        self.events.append(event)
+        return event
+
+    def note(self, kind: str, subject: Any) -> None:
+        """Something that needs no more than its place in the order."""
+        if not self.tracer.paused:
+            self._note(kind, subject)
+
+    # ── models ─────────────────────────────────────────────────────────────────────────────────────────────────
+    def entering(self, module: nn.Module, args: Any) -> None:
+        """Any module is about to run (forward pre-hook)."""
+        tracer = self.tracer
+        if tracer.paused or self._backing:
+            self._calling.append(None)
+            return
+        root = not tracer.modules
+        with torch._C.DisableTorchFunction():
+            if root:
+                self._turn()
+                self._root(module, args)
+            else:
+                self._calling.append(None)
+            self.ran[-1].add(id(module))
+            self.modes.ran(
+                module,
+                step=self.step,
+                grad=torch.is_grad_enabled(),
+                inputs=args,
+                line=lambda: frames.line_of(frames.position(4)[1]),
+                op_index=tracer._serial + 1,
+                root=root,
+            )
+        tracer.modules.append(module)
+
+    def _root(self, module: nn.Module, args: Any) -> None:
+        self._updating = [each for each in self._updating if each[2]]    # a step that raised has no post-hook
+        self.follow(module)
+        if id(module) not in self.roots:
+            self.roots[id(module)] = module
+            self.words.read(frames.user_frame(3))
+        event = self._note("forward", module, frames.position(3)[1])
+        event.detail = {"training": module.training, "grad": torch.is_grad_enabled()}
+        inputs = [(name, self.tracer.value_of(tensor)) for name, tensor in _arguments(module, args)]
+        called = Called(event, module, inputs, any(_varies(each) for each in tensors_in(args)))
+        self.calls.append(called)
+        self._calling.append(called)
+
+    def left(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        """Any module has run or raised (forward hook, always called)."""
+        called = self._calling.pop() if self._calling else None
+        tracer = self.tracer
+        if tracer.paused or self._backing or not tracer.modules:
+            return
+        if tracer.modules[-1] is module:
+            tracer.modules.pop()
+        outputs = list(tensors_in(output))
+        if isinstance(module, torch.jit.ScriptModule) and not isinstance(tracer.module, torch.jit.ScriptModule):
+            self._scripted(module, args, kwargs, outputs)
+        if called is None:
+            return
+        tracer.modules.clear()
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            if kwargs:
+                called.inputs += [(name, tracer.value_of(tensor)) for name, tensor in _flat(kwargs, "")]
+                called.varied = called.varied or any(_varies(each) for each in tensors_in(kwargs))
+            if isinstance(module, nn.modules.lazy.LazyModuleMixin) or called.event.index < 64:
+                self.follow(module)
+            for tensor in outputs[:16]:
+                called.outputs.append(tracer.value_of(tensor))
+                tracer.outputs.add(called.outputs[-1])
+                called.spread.append(_spread(tensor))
+                called.ranges.append(_range(tensor))
+
+    def _scripted(self, module: nn.Module, args: Any, kwargs: Any, outputs: list[Tensor]) -> None:
+        """A scripted module ran: its inside was not seen, so one opaque operation stands for it."""
+        line, caller = frames.position(3)
+        op = RawOp(self.tracer.next(), "scripted module", line, caller, module, torch.is_grad_enabled())
+        op.outer = "opaque"
+        with torch._C.DisableTorchFunction():
+            reads = [*tensors_in(args), *tensors_in(kwargs), *module.parameters(), *module.buffers()]
+            op.reads = [self.tracer.value_of(tensor) for tensor in reads]
+            op.makes = [self.tracer._new(tensor, "made", op.id).id for tensor in outputs]
+        self.tracer.ops.append(op)
+        self.tracer.opaque.append((len(self.tracer.ops), "scripted module", line))
+
+    def follow(self, module: nn.Module) -> None:
+        """Follow the parameters of a model, and know its buffers."""
+        with torch.no_grad():
+            self.book.add(module.parameters())
+            for buffer in module.buffers():
+                self._buffer_ids[id(buffer)] = buffer
+            if self.buffers:
+                self.book.add(module.buffers(), buffer=True)
+
+    def kind_of(self, tensor: Tensor) -> str:
+        """For the tracer: what a tensor that no operation made is."""
+        if (item := self.book.get(tensor)) is not None:
+            return "buffer" if item.buffer else "parameter"
+        if self._buffer_ids.get(id(tensor)) is tensor:
+            return "buffer"
+        return "leaf" if isinstance(tensor, nn.Parameter) else "input"
+
+    # ── what the tracer sees beside values ─────────────────────────────────────────────────────────────────────
+    def switched(self, name: str, args: Any) -> None:
+        """Gradient mode was switched, or a gradient set by hand."""
+        if name == "_set_grad_enabled":
+            self._no_grad = frames.position(3)[1] if args and args[0] is False else None
+            if frames.clipping(2):
+                self.clipped()
+        elif name == "grad=" and not self._clearing and len(args) > 1 and args[1] is None:
+            with torch.no_grad(), torch._C.DisableTorchFunction():
+                had = self.book.clearing([args[0]])
+                for item in had:
+                    item.used, item.leftover = False, None
+            self._coalesce("zero_grad", had, frames.position(3)[1])
+
+    def clipped(self) -> None:
+        """An operation of gradient clipping runs: one event for all of them."""
+        line = frames.position(3)[1]
+        last = self.events[-1] if self.events else None
+        if last is None or last.kind != "clip" or last.line != line:
+            event = self._note("clip", "", line)
+            with torch._C.DisableTorchFunction():
+                event.tensors = [item for item in self.book.parameters() if item.tensor.grad is not None]
+
+    def wrote(self, tensor: Tensor, line: Raw | None) -> None:
+        """A parameter was written in place by hand."""
+        item = self.book.get(tensor)
+        if item is not None and not item.buffer and not self._updating:
+            self._coalesce("manual", [item], line)
+
+    def _coalesce(self, kind: str, items: list[Tracked], line: Raw | None) -> None:
+        last = self.events[-1] if self.events else None
+        if last is not None and last.kind == kind and last.line == line:
+            last.tensors += items
+        else:
+            self._note(kind, "", line).tensors = list(items)
+
+    def dropped(self, name: str, args: Any, kwargs: Any, line: Raw | None, grad: bool) -> None:
+        """A dropout function ran; those of dropout modules are the modules' business."""
+        module = self.tracer.module
+        if not (isinstance(module, nn.modules.dropout._DropoutNd) or line is None):
+            self.modes.dropout(self.step, args, kwargs, module, frames.line_of(line), grad)
+
+    # ── the loop ───────────────────────────────────────────────────────────────────────────────────────────────
+    @contextmanager
+    def backward(self, tensors: Any) -> Iterator[None]:
+        """Around every backward; those that run inside another (checkpointing) are part of it."""
+        if self.tracer.paused or self._backing:
+            self._backing += 1
+            try:
+                yield
+            finally:
+                self._backing -= 1
+            return
+        self._turn()
+        event = self._note("backward", "", frames.position(4)[1])
+        roots = list(tensors_in(tensors))
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            ids = [self.tracer.value_of(root) for root in roots]
+            self.book.backward_begins()
+            loss = roots[0].detach().clone() if len(roots) == 1 and roots[0].numel() == 1 else None
+        self._backing += 1
+        self.tracer.paused += 1
+        try:
+            yield
+        finally:
+            self.tracer.paused -= 1
+            self._backing -= 1
+            with torch.no_grad(), torch._C.DisableTorchFunction():
+                event.tensors = self.book.backward_ends()
+            event.detail = {"loss": loss}
+            self.backwards.append((event.index, ids, event.line, event.tensors, loss))
+            for _, update, closing in self._updating[-1:]:
+                update.detail["closure_backwards"] = update.detail.get("closure_backwards", 0) + int(closing)
+
+    def after_backward(self) -> None:
+        """A backward is over and nothing of it is still on the stack: a live recording may have seen enough."""
+        if self.wanted is not None and not self._backing and not self._updating:
+            self.wanted(self)
+
+    @contextmanager
+    def clearing(self, owner: Any) -> Iterator[None]:
+        """Around zero_grad of a model or an optimizer."""
+        if self.tracer.paused or self._clearing:
+            yield
+            return
+        tensors = list(owner.parameters()) if isinstance(owner, nn.Module) else [p for g in owner.param_groups for p in g["params"]]
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            had = self.book.clearing(tensors)
+        event = self._note("zero_grad", owner, frames.position(4)[1])
+        self._clearing += 1
+        self.tracer.paused += 1
+        try:
+            yield
+        finally:
+            self._clearing -= 1
+            self.tracer.paused -= 1
+            with torch.no_grad(), torch._C.DisableTorchFunction():
+                event.tensors = self.book.cleared(had)
+
+    def switching(self, module: nn.Module, mode: bool) -> None:
+        """train() or eval() was called; the calls it makes on the submodules come from the framework's own lines."""
+        line = frames.position(3)[1]
+        self.modes.switch(module, mode, frames.line_of(line))
+        last = self.events[-1] if self.events else None
+        if not self.tracer.paused and not (last is not None and last.kind == "mode" and last.line == line):
+            self._note("mode", module, line).detail = {"training": mode}
+
+    def created(self, optimizer: Optimizer, line: Raw | None) -> None:
+        """An optimizer is constructed."""
+        if id(optimizer) not in self.lines:
+            self.lines[id(optimizer)] = line
+            self.optimizers[id(optimizer)] = optimizer
+
+    @contextmanager
+    def scheduling(self, scheduler: Any) -> Iterator[None]:
+        """Around a scheduler's step; the one it makes when it is constructed is not the user's."""
+        frame = frames.sys._getframe()
+        building = False
+        for _ in range(8):
+            if frame.f_back is None:
+                break
+            frame = frame.f_back
+            building = building or frame.f_code.co_name in ("_initial_step", "__init__") and "lr_scheduler" in frame.f_code.co_filename
+        last = self.events[-1] if self.events else None
+        line = frames.position(4)[1]
+        if not building and not (last is not None and last.kind == "scheduler" and last.line == line):
+            self._note("scheduler", getattr(scheduler, "optimizer", ""), line)
+        yield
+
+    @contextmanager
+    def scaling(self, scaler: Any, optimizer: Optimizer) -> Iterator[None]:
+        """Around GradScaler.step, which leaves the optimizer's step out when a gradient is not finite."""
+        self.scaled = True
+        before = self.updates.get(id(optimizer), 0)
+        line = frames.position(4)[1]
+        yield
+        if self.updates.get(id(optimizer), 0) == before:
+            self._note("update", optimizer, line).detail = {"closure": False, "closure_backwards": 0, "skipped": True}
+            self._stepped.add(id(optimizer))
+
+    def updating(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
+        """An optimizer's step begins (pre-hook)."""
+        if self.tracer.paused:
+            return None
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            if id(optimizer) not in self.updates:
+                self.optimizers[id(optimizer)] = optimizer
+                self.words.read(frames.user_frame(2))
+                self.book.add(p for group in optimizer.param_groups for p in group["params"])
+            elif self.live and id(optimizer) in self._stepped:
+                self._close(max(e.index for e in self.events if e.kind == "update"))
+            event = self._note("update", optimizer)
+            event.detail = {"closure": False, "closure_backwards": 0, "skipped": False}
+            self._updating.append((optimizer, event, False))
+            self.tracer.paused += 1
+            closure = kwargs.get("closure") or next((each for each in args[1:] if callable(each)), None)
+            if closure is None:
+                event.tensors = self._used(optimizer)
+                return None
+        event.detail["closure"] = True
+        self._updating[-1] = (optimizer, event, True)
+        watched = self._watched(closure)
+        if "closure" in kwargs:
+            return args, {**kwargs, "closure": watched}
+        return tuple(watched if each is closure else each for each in args), kwargs
+
+    def _watched(self, closure: Any) -> Any:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            paused, self.tracer.paused = self.tracer.paused, 0
+            try:
+                return closure(*args, **kwargs)
+            finally:
+                self.tracer.paused = paused
+
+        return run
+
+    def _used(self, optimizer: Optimizer) -> list[Tracked]:
+        tensors = [(p, _number(group.get("lr"))) for group in optimizer.param_groups for p in group["params"]]
+        return self.book.updating(tensors)
+
+    def updated(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        """An optimizer's step is over (post-hook)."""
+        if not self._updating or self._updating[-1][0] is not optimizer:
+            return
+        _, event, closing = self._updating.pop()
+        self.tracer.paused = max(0, self.tracer.paused - 1)
+        if closing:
+            with torch.no_grad(), torch._C.DisableTorchFunction():
+                event.tensors = self._used(optimizer)
+        event.detail["rates"] = [_number(group.get("lr")) for group in optimizer.param_groups]
+        self.updates[id(optimizer)] = self.updates.get(id(optimizer), 0) + 1
+        self._stepped.add(id(optimizer))
+        if self.wanted is not None and not self._updating:
+            self.wanted(self)
+
+    def failed(self, error: BaseException) -> None:
+        """The user's code raised: keep what and where."""
+        line = None
+        trace = error.__traceback__
+        while trace is not None:
+            if frames.kind_of_file(trace.tb_frame.f_code.co_filename) == frames.USER:
+                line = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+            trace = trace.tb_next
+        self.error = (error, line)
+        self._note("error", "", line).detail = {"type": type(error).__name__, "message": str(error)}
+        self.tracer.modules.clear()
+        self.tracer.paused = self._backing = self._clearing = 0
+        self._updating.clear()
+        self._calling.clear()
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float, Tensor)) else None
+
+
+def _arguments(module: nn.Module, args: Sequence[Any]) -> Iterable[tuple[str, Tensor]]:
+    """The tensors among positional arguments, under the names that the model's forward gives them."""
+    try:
+        names = list(inspect.signature(module.forward).parameters)
+    except (TypeError, ValueError):
+        names = []
+    for index, value in enumerate(args):
+        yield from _flat(value, names[index] if index < len(names) and names[index] != "args" else f"argument {index}")
+
+
+def _flat(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield name, value
+    elif depth < 4 and isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _flat(each, f"{name}.{key}".lstrip("."), depth + 1)
+    elif depth < 4 and isinstance(value, (list, tuple)):
+        for index, each in enumerate(value):
+            yield from _flat(each, f"{name}.{index}", depth + 1)
+
+
+def _varies(tensor: Tensor) -> bool:
+    if tensor.dim() == 0 or tensor.shape[0] < 2 or tensor.layout is not torch.strided or tensor.is_meta or not tensor.numel():
+        return False
+    plain = tensor.detach()[:64]
+    return bool((plain[1:] != plain[:1]).any())
+
+
+def _spread(tensor: Tensor) -> Tensor | None:
+    if not tensor.is_floating_point() or tensor.dim() == 0 or tensor.shape[0] < 2 or not tensor.numel() or tensor.layout is not torch.strided:
+        return None
+    low, high = torch.aminmax(tensor.detach(), dim=0)
+    return (high - low).max()
+
+
+def _range(tensor: Tensor) -> Tensor | None:
+    if not tensor.is_floating_point() or not tensor.numel() or tensor.layout is not torch.strided or tensor.is_meta:
+        return None
+    return torch.stack(torch.aminmax(tensor.detach()))

@@ -1,0 +1,143 @@
+"""Sources: what the user's source text says about a layer or an optimizer: where it is built, whether it is ever read.
+
+Only plain syntax is trusted. Where an attribute could be reached in another way, the answer is "unknown", never "no".
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from functools import lru_cache
+
+from torch import nn
+
+from smokestep.backends.torch import frames
+from smokestep.backends.torch.naming import Models
+from smokestep.findings import Line
+
+DYNAMIC = frozenset("getattr children named_children modules named_modules _modules vars __dict__ get_submodule".split())
+
+
+def defined_in(kind: type) -> str | None:
+    """The source file of a class of the user's or of an installed package; None for the framework's own."""
+    try:
+        name = inspect.getsourcefile(kind)
+    except (TypeError, OSError):
+        return None
+    return name if name and frames.kind_of_file(name) != frames.SKIP else None
+
+
+def keeper(models: Models, module: nn.Module, name: str) -> tuple[nn.Module, str] | None:
+    """The nearest module above (or this one) whose class is not the framework's, and the attribute of it that leads here."""
+    path = models.paths[id(module)]
+    chain = sorted(
+        (each for key, each in models.modules.items() if _contains(models.paths[key], path)),
+        key=lambda each: len(models.paths[id(each)]),
+        reverse=True,
+    )
+    for each in chain:
+        if defined_in(type(each)) is None:
+            continue
+        if each is module:
+            return each, name.rpartition(".")[2]
+        rest = path[len(models.paths[id(each)]):].lstrip(".")
+        return each, rest.split(".")[0]
+    return None
+
+
+def _contains(outer: str, inner: str) -> bool:
+    return outer == inner or not outer or inner.startswith(outer + ".")
+
+
+@lru_cache(maxsize=None)
+def built_at(kind: type, attribute: str) -> Line | None:
+    """The line that assigns `self.attribute` (or registers it) in the class or one it inherits from."""
+    for each in kind.__mro__:
+        file = defined_in(each)
+        body = _class(file, each) if file else None
+        for node in ast.walk(body) if body else ():
+            if isinstance(node, (ast.Assign, ast.AnnAssign)):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                flat = [e for t in targets for e in (t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t])]
+                if any(isinstance(t, ast.Attribute) and t.attr == attribute for t in flat):
+                    return frames.line_of((file, node.lineno))    # type: ignore[arg-type]
+            elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                if node.args[0].value == attribute and isinstance(node.func, ast.Attribute):
+                    return frames.line_of((file, node.lineno))    # type: ignore[arg-type]
+    return None
+
+
+@lru_cache(maxsize=None)
+def mentions(kind: type, attribute: str, files: tuple[str, ...]) -> tuple[Line, ...] | None:
+    """The lines that read the attribute outside constructors, in the files of the class and in `files`; () means that
+    nothing ever reads it, None that it cannot be told (it may be reached by iteration or by name)."""
+    found: list[Line] = []
+    sources = {file for each in kind.__mro__ if (file := defined_in(each))} | set(files)
+    for file in sorted(sources):
+        tree = frames.tree(file)
+        if tree is None:
+            return None
+        skipped = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef) and node.name in ("__init__", "reset_parameters", "_init_weights", "extra_repr")
+            for inner in ast.walk(node)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr == attribute and isinstance(node.ctx, ast.Load):
+                if id(node) not in skipped and (line := frames.line_of((file, node.lineno))):
+                    found.append(line)
+            elif isinstance(node, ast.Constant) and node.value == attribute and id(node) not in skipped:
+                return None
+            elif _name(node) in DYNAMIC and id(node) not in skipped:
+                return None
+    return tuple(found)
+
+
+def _name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+@lru_cache(maxsize=None)
+def _class(file: str, kind: type) -> ast.ClassDef | None:
+    tree = frames.tree(file)
+    named = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == kind.__name__] if tree else []
+    return named[-1] if named else None
+
+
+def forward_line(module: nn.Module) -> Line | None:
+    """The `def forward` line of a model."""
+    forward = inspect.unwrap(getattr(type(module), "forward", None) or (lambda: None))
+    code = getattr(forward, "__code__", None)
+    return frames.line_of((code.co_filename, code.co_firstlineno)) if code else None
+
+
+def filtered(line: Line | None) -> bool:
+    """Whether the parameters handed over on this line (an optimizer's construction) were picked by a condition."""
+    tree = frames.tree(line.file) if line else None
+    if tree is None or line is None:
+        return False
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and n.lineno <= line.line <= (n.end_lineno or n.lineno)]
+    names = {n.id for call in calls for arg in [*call.args, *(k.value for k in call.keywords)] for n in ast.walk(arg) if isinstance(n, ast.Name)}
+    if any(_picks(call) for call in calls):
+        return True
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id in names for t in node.targets) and _picks(node.value):
+            return True
+        if isinstance(node, ast.If):
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in ("append", "extend", "add"):
+                    if isinstance(inner.func.value, ast.Name) and inner.func.value.id in names:
+                        return True
+    return False
+
+
+def _picks(tree: ast.AST) -> bool:
+    """Whether something is picked by a condition; `if p.requires_grad` picks all that can train, which is no choice."""
+    conditions: list[ast.AST] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.comprehension):
+            conditions += node.ifs
+        elif isinstance(node, ast.Call) and _name(node.func) == "filter" and node.args:
+            conditions.append(node.args[0].body if isinstance(node.args[0], ast.Lambda) else node.args[0])
+    return any(not (isinstance(each, ast.Attribute) and each.attr == "requires_grad") for each in conditions)

@@ -1,0 +1,390 @@
+"""Tracer: the dataflow of everything that runs, at the level of public torch calls.
+
+It sees; it never keeps a tensor alive (values are serial numbers, tensors are held weakly) and never changes a result.
+Everything is one long trace; where a step begins and ends is decided afterwards.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from smokestep.backends.torch import frames, losses
+from smokestep.backends.torch.frames import Raw
+
+Tensor = torch.Tensor
+# Attribute reads and queries that make no value: recording them would cost time and say nothing.
+QUIET = frozenset(
+    """shape dtype device requires_grad is_cuda is_leaf grad_fn ndim layout is_sparse is_complex is_floating_point dim size
+    numel nelement stride storage_offset is_contiguous is_same_size data_ptr element_size _version __len__ __repr__ __str__
+    __format__ __hash__ is_quantized is_meta is_mkldnn is_nested is_xla is_mps is_cpu names name itemsize nbytes
+    output_nr is_inference is_pinned register_hook register_post_accumulate_grad_hook retain_grad retains_grad
+    is_shared share_memory_ is_tensor is_storage is_nonzero type get_device untyped_storage storage typename __dir__
+    _is_view is_conj is_neg is_signed _base volatile _backward_hooks _post_accumulate_grad_hooks is_grad_enabled
+    is_autocast_enabled get_default_dtype result_type promote_types can_cast is_same_size _has_compatible_shallow_copy_type
+    _record_function_enter_new _RecordFunction __reduce_ex__ __deepcopy__ __setstate__ pin_memory can_cast broadcast_shapes
+    has_names is_coalesced sparse_dim dense_dim is_distributed is_ipu is_maia is_mtia is_vulkan is_xpu""".split()
+)
+ESCAPES = frozenset("item tolist numpy __array__ __float__ __int__ __bool__ __index__ __complex__ __contains__".split())
+FACTORIES = frozenset("tensor as_tensor asarray from_numpy".split())
+OPENS = frozenset("relu relu_ relu6 sigmoid tanh hardtanh hardsigmoid".split())
+
+
+def _name(func: Any) -> str:
+    """The bare name of a public call; "" for one not worth recording."""
+    full = resolve_name(func) or getattr(func, "__qualname__", "") or getattr(func, "__name__", "")
+    parts = full.split(".")
+    if parts[-1] in ("__get__", "__set__", "__delete__") and len(parts) > 1:
+        if parts[-2] in ("data", "T", "mT", "H", "mH", "real", "imag") and parts[-1] == "__get__":
+            return parts[-2]
+        return f"{parts[-2]}=" if parts[-2] in ("grad", "data", "requires_grad") and parts[-1] == "__set__" else ""
+    if parts[-1] in QUIET or (len(parts) > 1 and parts[-2] in ("_RecordFunction",)):
+        return ""
+    if len(parts) > 1 and parts[-1] in ("default", "Tensor", "Scalar", "out", "int", "dim"):    # torch.ops.aten.add.Tensor
+        return parts[-2]
+    return {"__add__": "add", "__mul__": "mul", "__sub__": "sub", "__truediv__": "div"}.get(parts[-1], parts[-1])
+
+
+def tensors_in(tree: Any, depth: int = 0) -> Iterator[Tensor]:
+    """Every tensor in nested arguments or results, in order."""
+    if isinstance(tree, Tensor):
+        yield tree
+    elif depth < 6:
+        if isinstance(tree, (list, tuple)):
+            for each in tree:
+                yield from tensors_in(each, depth + 1)
+        elif isinstance(tree, dict):
+            for each in tree.values():
+                yield from tensors_in(each, depth + 1)
+        elif hasattr(tree, "__dataclass_fields__"):
+            for each in tree.__dataclass_fields__:
+                yield from tensors_in(getattr(tree, each, None), depth + 1)
+        elif depth < 3 and hasattr(tree, "data") and hasattr(tree, "batch_sizes"):
+            yield tree.data    # a packed sequence
+
+
+class Seen:
+    """One version of one tensor while the trace runs."""
+
+    __slots__ = ("dtype", "gradient", "id", "kind", "mean", "op", "peak", "ref", "rg", "shape", "version")
+
+    def __init__(self, serial: int, tensor: Tensor | None, kind: str, op: int | None) -> None:
+        self.id, self.kind, self.op = serial, kind, op
+        self.ref: Callable[[], Tensor | None] = weakref.ref(tensor) if tensor is not None else lambda: None
+        self.rg = bool(tensor is not None and tensor.requires_grad)
+        self.shape: tuple[int, ...] = ()
+        self.dtype = "python"
+        self.version = 0
+        if tensor is not None:
+            self.version = version(tensor)
+            self.shape, self.dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
+        self.peak: Tensor | None = None
+        self.gradient: list[Tensor] | None = None
+        self.mean: list[Tensor] | None = None
+
+
+class RawOp:
+    """One public call while the trace runs."""
+
+    __slots__ = ("args", "caller", "escapes", "grad", "id", "inplace", "line", "makes", "module", "name", "outer", "reads")
+
+    def __init__(self, serial: int, name: str, line: Raw | None, caller: Raw | None, module: Any, grad: bool) -> None:
+        self.id, self.name, self.line, self.caller, self.module, self.grad = serial, name, line, caller, module, grad
+        self.reads: list[int] = []
+        self.makes: list[int] = []
+        self.args: dict[str, Any] = {}
+        self.escapes = self.inplace = False
+        self.outer = ""
+
+
+def version(tensor: Tensor) -> int:
+    """The in-place version counter; 0 for tensors that keep none."""
+    try:
+        return tensor._version
+    except RuntimeError:    # inference tensors do not track versions
+        return 0
+
+
+class Tracer(TorchFunctionMode):
+    """Records ops and values while it is on the mode stack and `paused` is 0.
+
+    `parameters` maps id to the parameter or buffer object known so far; `watcher` is told of in-place writes to
+    parameters, gradients set by hand, gradient clipping and grad-mode switches.
+    """
+
+    def __init__(self, watcher: Any) -> None:
+        super().__init__()
+        self.watcher = watcher
+        self.paused = 0
+        self.pid = os.getpid()
+        self.names: dict[Any, str] = {}
+        self.values: dict[int, Seen] = {}
+        self.known: dict[int, Seen] = {}
+        self.ops: list[RawOp] = []
+        self.sources: dict[int, Tensor] = {}         # leaf values: small, and named at the end
+        self.writers: dict[int, int] = {}            # storage -> last value written into it in place
+        self.scalars: dict[Any, int] = {}
+        self.arrays: dict[int, int] = {}
+        self.modules: list[Any] = []
+        self.losses: list[Any] = []
+        self.opaque: list[tuple[int, str, Raw | None]] = []
+        self.activations: list[tuple[Any, ...]] = []
+        self.measure_activations = True
+        self.outputs: set[int] = set()
+        self.group: RawOp | None = None
+        self.group_frame = 0
+        self._serial = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self.paused or os.getpid() != self.pid:
+            return func(*args, **kwargs)
+        try:
+            name = self.names[func]
+        except KeyError:
+            name = self.names[func] = _name(func)
+        except TypeError:
+            name = _name(func)
+        if not name:
+            return func(*args, **kwargs)
+        if name in ("_set_grad_enabled", "grad=", "backward"):
+            if name != "backward":
+                self.watcher.switched(name, args)
+            return func(*args, **kwargs)
+        if frames.clipping():
+            self.watcher.clipped()
+            return func(*args, **kwargs)
+        return self._record(name, func, args, kwargs)
+
+    def _record(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
+        line, caller = frames.position(2)
+        grad = torch.is_grad_enabled()
+        op = self._open(name, line, caller, grad)
+        inputs = list(tensors_in(args))
+        if kwargs:
+            inputs.extend(tensors_in(kwargs))
+        for tensor in inputs:
+            op.reads.append(self.value_of(tensor, line))
+        self._scalars(op, args, kwargs)
+        seen = None
+        if name in losses.RECOGNISED and grad:
+            with torch.no_grad():
+                seen = losses.observe(name, args, kwargs)
+        elif "dropout" in name:
+            self.watcher.dropped(name, args, kwargs, line, grad)
+        result = func(*args, **kwargs)
+        if name in ESCAPES:
+            self._escape(op, result, inputs)
+        else:
+            self._made(op, name, args, kwargs, inputs, result)
+        if seen is not None and op.makes and len(op.reads) > 0:
+            seen.op = op.id
+            seen.prediction_value = op.reads[0]
+            seen.target_value = op.reads[1] if len(op.reads) > 1 else None
+            seen.result_value = op.makes[-1]
+            seen.line, seen.caller, seen.module = line, caller, op.module
+            scalar = result.detach() if isinstance(result, Tensor) and result.numel() == 1 else None
+            self.losses.append((seen, scalar))
+        if op.reads or op.makes:
+            if not self.ops or self.ops[-1] is not op:
+                self.ops.append(op)
+        return result
+
+    def _open(self, name: str, line: Raw | None, caller: Raw | None, grad: bool) -> RawOp:
+        """A new op, or the custom autograd Function that this call is part of."""
+        if not grad:
+            frame = frames.within(frames.APPLY, 3)
+            if frame is not None:
+                if self.group is not None and self.group_frame == id(frame):
+                    return self.group
+                back = frame.f_back
+                while back is not None and frames.kind_of_file(back.f_code.co_filename) == frames.SKIP:
+                    back = back.f_back
+                if back is not None:
+                    line = (back.f_code.co_filename, back.f_lineno)
+                name = getattr(frame.f_locals.get("cls"), "__name__", "Function")
+                self.group = RawOp(self.next(), name, line, line, self.module, True)
+                self.group.outer, self.group_frame = name, id(frame)
+                return self.group
+        self.group = None
+        return RawOp(self.next(), name, line, caller, self.module, grad)
+
+    @property
+    def module(self) -> Any:
+        """The innermost module running."""
+        return self.modules[-1] if self.modules else None
+
+    def next(self) -> int:
+        """A new serial number, for values and ops alike, so that they order the whole trace."""
+        self._serial += 1
+        return self._serial
+
+    def value_of(self, tensor: Tensor, line: Raw | None = None) -> int:
+        """The serial of the current version of a tensor; a tensor not seen before becomes a source."""
+        seen = self.known.get(id(tensor))
+        if seen is None or seen.ref() is not tensor:
+            return self._source(tensor, line).id
+        if version(tensor) != seen.version:
+            if seen.kind in ("parameter", "buffer"):
+                return self._source(tensor, line).id
+            seen = self._rewritten(tensor, seen, line)
+        if tensor.requires_grad and not seen.rg:
+            if tensor.grad_fn is None:    # made a leaf by hand: the gradient history starts here
+                seen = self._synthetic("requires_grad_", (seen.id,), tensor, line)
+                self.sources[seen.id] = tensor
+            else:                         # the result of a custom Function gets its history after its inside has run
+                seen.rg = True
+                self._hook(seen, tensor)
+                self.group = None
+        return seen.id
+
+    def _source(self, tensor: Tensor, line: Raw | None) -> Seen:
+        kind = self.watcher.kind_of(tensor)
+        if kind == "input" and tensor.grad_fn is not None:
+            kind = "unknown"
+            self.opaque.append((len(self.ops), tensor.grad_fn.name(), line))
+        elif kind == "input" and tensor.requires_grad:
+            kind = "leaf"
+        elif kind == "input" and self.arrays and tensor.device.type == "cpu" and tensor.data_ptr() in self.arrays:
+            return self._synthetic("from_numpy", (self.arrays[tensor.data_ptr()],), tensor, line)
+        seen = self._new(tensor, kind, None)
+        if kind in ("leaf", "parameter", "buffer"):
+            self.sources[seen.id] = tensor
+        return seen
+
+    def _new(self, tensor: Tensor, kind: str, op: int | None) -> Seen:
+        seen = Seen(self.next(), tensor, kind, op)
+        self.values[seen.id] = self.known[id(tensor)] = seen
+        return seen
+
+    def _synthetic(self, name: str, reads: Iterable[int], tensor: Tensor, line: Raw | None) -> Seen:
+        """An op that the trace did not see happen but whose effect it finds."""
+        op = RawOp(self.next(), name, line, line, self.module, torch.is_grad_enabled())
+        op.reads = list(reads)
+        made = self._new(tensor, "made", op.id)
+        op.makes = [made.id]
+        self.ops.append(op)
+        return made
+
+    def _rewritten(self, tensor: Tensor, seen: Seen, line: Raw | None) -> Seen:
+        """Another view of the same storage was written in place since this one was last used."""
+        writer = self.writers.get(_storage(tensor))
+        reads = (seen.id,) if writer is None or writer == seen.id else (seen.id, writer)
+        return self._synthetic("alias", reads, tensor, line)
+
+    def _scalars(self, op: RawOp, args: Any, kwargs: Any) -> None:
+        """Keep plain arguments, and link Python numbers and arrays that came out of a tensor."""
+        for key, value in [*((str(i), each) for i, each in enumerate(args)), *kwargs.items()]:
+            if value is None or isinstance(value, (bool, int, float, str)):
+                op.args[key] = value
+            elif isinstance(value, tuple) and all(isinstance(each, int) for each in value):
+                op.args[key] = value
+            elif isinstance(value, torch.dtype):
+                op.args[key] = str(value).removeprefix("torch.")
+            if self.scalars and not isinstance(value, Tensor):
+                for each in value if isinstance(value, (list, tuple)) else (value,):
+                    found = self.scalars.get(each) if type(each) in (float, int) else self.arrays.get(id(each))
+                    if found is not None and found not in op.reads:
+                        op.reads.append(found)
+
+    def _escape(self, op: RawOp, result: Any, inputs: list[Tensor]) -> None:
+        op.escapes = True
+        seen = Seen(self.next(), None, "made", op.id)
+        self.values[seen.id] = seen
+        op.makes.append(seen.id)
+        if isinstance(result, (float, int)) and not isinstance(result, bool):
+            if not (isinstance(result, float) and math.isnan(result)) and result not in (0, 1, -1):
+                self.scalars[result] = seen.id
+        elif not isinstance(result, bool):
+            self.arrays[id(result)] = seen.id
+            self.scalars.setdefault("array", seen.id)
+            if hasattr(result, "__array_interface__") and inputs:
+                self.arrays[inputs[0].data_ptr()] = seen.id
+
+    def _made(self, op: RawOp, name: str, args: Any, kwargs: Any, inputs: list[Tensor], result: Any) -> None:
+        written: list[Tensor] = []
+        if name in ("__setitem__", "set_", "data="):
+            written = [args[0]]
+        elif name.startswith("_foreach") and name.endswith("_"):
+            written = list(tensors_in(args[0]))
+        elif isinstance(kwargs.get("out"), Tensor):
+            written = [kwargs["out"]]
+        outputs = list(tensors_in(result)) if not isinstance(result, Tensor) else [result]
+        for out in outputs:
+            if any(out is tensor for tensor in inputs):
+                if name.endswith("_") or kwargs.get("inplace") or version(out) != self.known[id(out)].version:
+                    written.append(out)
+                continue
+            seen = self._new(out, "made", op.id)
+            op.makes.append(seen.id)
+            if seen.rg or (not op.grad and not op.outer):
+                self._measure(seen, out, name, op)
+        for tensor in written:
+            op.inplace = True
+            if self.known[id(tensor)].kind in ("parameter", "buffer"):
+                self.watcher.wrote(tensor, op.line)
+                continue
+            seen = self._new(tensor, "made", op.id)
+            op.makes.append(seen.id)
+            self.writers[_storage(tensor)] = seen.id
+            if seen.rg:
+                self._measure(seen, tensor, name, op)
+        if name in FACTORIES and not op.makes:
+            op.reads.clear()
+
+    def _measure(self, seen: Seen, tensor: Tensor, name: str, op: RawOp) -> None:
+        if not tensor.is_floating_point() or tensor.numel() == 0 or tensor.is_sparse or tensor.is_meta:
+            return
+        if torch._C._are_functorch_transforms_active():
+            if not self.opaque or self.opaque[-1][1] != "torch.func transform":
+                self.opaque.append((len(self.ops), "torch.func transform", op.line))
+            return
+        if not seen.rg:
+            return
+        try:
+            plain = tensor.detach()
+            seen.peak = torch.linalg.vector_norm(plain, math.inf)
+            self._hook(seen, tensor)
+            if self.measure_activations and name in OPENS and plain.dim() > 1:
+                self._activation(plain, name, op)
+        except RuntimeError:    # layouts without a norm (nested, quantized): the value stays unmeasured
+            pass
+
+    def _hook(self, seen: Seen, tensor: Tensor) -> None:
+        def arrived(gradient: Tensor) -> None:
+            if isinstance(gradient, Tensor) and gradient.is_floating_point() and not gradient.is_sparse:
+                with torch.no_grad(), torch._C.DisableTorchFunction():
+                    if gradient.numel():
+                        seen.gradient = [*(seen.gradient or ()), torch.linalg.vector_norm(gradient, math.inf)]
+                        if seen.id in self.outputs:
+                            seen.mean = [*(seen.mean or ()), gradient.mean()]
+
+        if not torch._C._are_functorch_transforms_active():
+            tensor.register_hook(arrived)
+
+    def _activation(self, plain: Tensor, name: str, op: RawOp) -> None:
+        units = 1 if plain.dim() in (2, 4, 5) else plain.dim() - 1
+        others = [dim for dim in range(plain.dim()) if dim != units]
+        dead = (plain == 0).all(dim=others).float().mean() if name.startswith("relu") else None
+        flat = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99)}.get(name)
+        full = ((plain < flat[0]) | (plain > flat[1])).float().mean() if flat else None
+        self.activations.append((len(self.ops), op.id, name, op.line, op.module, plain.shape[units], dead, full))
+
+    def forget(self) -> None:
+        """Drop what links to Python objects of earlier steps: identities may have been reused."""
+        self.scalars.clear()
+        self.arrays.clear()
+        self.known = {key: seen for key, seen in self.known.items() if seen.ref() is not None}
+
+
+def _storage(tensor: Tensor) -> int:
+    try:
+        return tensor.untyped_storage()._cdata
+    except (RuntimeError, NotImplementedError):
+        return id(tensor)
