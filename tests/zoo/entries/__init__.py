@@ -1,0 +1,1 @@
+"""Healthy trainings, one file a theme; every function marked `@healthy` is an entry of the zoo."""
