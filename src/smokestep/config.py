@@ -234,7 +234,7 @@ def _builtin() -> tuple[Check, ...]:
     for entry in TABLE:
         try:
             found.append(getattr(importlib.import_module(f"smokestep.checks.{entry}"), entry.rpartition(".")[2]))
-        except ModuleNotFoundError:
+        except ImportError:
             continue
     return tuple(found)
 

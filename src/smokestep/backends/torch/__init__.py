@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from smokestep.backends.torch import state
+from smokestep.backends.torch import snapshot
 from smokestep.backends.torch.assembly import Assembly
 from smokestep.backends.torch.events import listening
 from smokestep.backends.torch.naming import Words, all_optimizers
@@ -34,7 +34,7 @@ def describe() -> Mapping[str, str]:
 class TorchWorld:
     """One private world: the training, built afresh or to be put back, and its one recording."""
 
-    def __init__(self, training: Training, recorder: Recorder, steps: int, changes: state.Changes) -> None:
+    def __init__(self, training: Training, recorder: Recorder, steps: int, changes: snapshot.Changes) -> None:
         self._training, self._recorder, self._steps, self._changes = training, recorder, steps, changes
         self._recording: Recording | None = None
 
@@ -115,7 +115,7 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
     words = Words()
     recorder = Recorder(live=False, words=words)
     with ExitStack() as stack:
-        changes = stack.enter_context(state.preserved(subject)) if isinstance(subject, Training) else state.Changes()
+        changes = stack.enter_context(snapshot.preserved(subject)) if isinstance(subject, Training) else snapshot.Changes()
         stack.enter_context(listening(recorder))
         training = subject if isinstance(subject, Training) else subject()
         words.names.update({id(each): name for name, each in (*training.model.items(), *training.optimizer.items()) if name})
