@@ -6,10 +6,7 @@ Nothing that fails here prints green: a probe or check that breaks leaves its ve
 from __future__ import annotations
 
 import functools
-import inspect
 import os
-import platform
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,12 +15,12 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from smokestep import causes, ledger, privacy
+from smokestep import causes, facts, ledger, privacy
 from smokestep import config as configuration
 from smokestep.check import Check
 from smokestep.config import Allowance, Config, ConfigError, Settings
 from smokestep.evidence import Of
-from smokestep.findings import Finding, Line, NotApplicable, Open, Place, Severity, Verdict
+from smokestep.findings import Finding, NotApplicable, Open, Place, Severity, Verdict
 from smokestep.report import Outcome, Raised, Report, Subject, plain
 from smokestep.training import Training, from_parts
 from smokestep.world import Live, NotOffered, Recording, World
@@ -102,7 +99,7 @@ def _examine(
     elif any(part is not None for part in (model, loss, optimizer, batch)):
         raise TypeError("give either a training, or model=, loss=, optimizer= and batch=, not both")
     factory = _builder(training)
-    subject = _subject(training)
+    subject = facts.subject(training)
     if not isinstance(config, Config):
         config = configuration.read(config) if config else configuration.find(subject.file)
     declared = training.allow if isinstance(training, Training) else ()
@@ -175,10 +172,10 @@ def judge(
     except ConfigError:
         raise
     except Exception as error:
-        reason = str(error) if isinstance(error, NotOffered) else f"the recording itself failed: {_told(error)}"
+        reason = str(error) if isinstance(error, NotOffered) else f"the recording itself failed: {facts.told(error)}"
         outcomes = {each.name: Outcome(Verdict.OPEN, reason) for each in settings.checks}
         report = Report(Verdict.OPEN, checks=outcomes, training=subject, seed=seed, left_out=settings.left_out)
-        return replace(report, strict=settings.strict, versions=_versions(world), notes=(reason,))
+        return replace(report, strict=settings.strict, versions=facts.versions(world), notes=(reason,))
     recorded = time.perf_counter()
     whole = _gathering(world)
     complete = whole if recording.steps.error is None else _gathering(_Complete(recording.completed()))
@@ -217,7 +214,7 @@ def judge(
             checks=outcomes,
             training=replace(
                 subject,
-                models=_sizes(recording),
+                models=facts.model_sizes(recording),
                 optimizers={each.name: each.kind for each in steps.optimizers},
             ),
             seed=seed,
@@ -230,7 +227,7 @@ def judge(
                 "total": ended - started,
                 "ratio": (ended - started) / recording.seconds if recording.seconds else 0.0,
             },
-            versions=_versions(world),
+            versions=facts.versions(world),
             allowed=tuple(allowed),
             left_out=settings.left_out,
             error=raised,
@@ -250,7 +247,7 @@ def _run(check: Check, of: Of, options: Mapping[str, Any]) -> tuple[list[Finding
     except _Missing as missing:
         return findings, Outcome(Verdict.OPEN, str(missing))
     except Exception as error:
-        reasons[Open] = f"the check itself failed: {_told(error)}"
+        reasons[Open] = f"the check itself failed: {facts.told(error)}"
     if findings:
         return findings, Outcome(Verdict.FAIL, reasons.get(Open, ""))
     if Open in reasons:
@@ -294,7 +291,7 @@ def _gathering(world: Any) -> Of:
             except NotOffered as error:
                 memo[kind] = _Missing(str(error))
             except Exception as error:
-                memo[kind] = _Missing(f"gathering {kind.__name__} failed: {_told(error)}")
+                memo[kind] = _Missing(f"gathering {kind.__name__} failed: {facts.told(error)}")
         if isinstance(memo[kind], _Missing):
             raise memo[kind]
         return memo[kind]
@@ -358,47 +355,8 @@ def _backend(factory: Any) -> ModuleType:
     raise RuntimeError(f"no framework to observe: import one of {', '.join(privacy.BACKENDS)} first")
 
 
-def _subject(training: Any) -> Subject:
-    function = next(iter(training.steps.values())) if isinstance(training, Training) else training
-    if isinstance(training, Training) and training.own_loop:
-        return Subject("parts")
-    code = getattr(inspect.unwrap(getattr(function, "func", function)), "__code__", None)
-    name = getattr(function, "__name__", type(function).__name__)
-    return Subject(name, code.co_filename if code else None, code.co_firstlineno if code else None)
-
-
-def _sizes(recording: Recording) -> dict[str, int]:
-    sizes: dict[str, int] = {}
-    for parameter in recording.steps.parameters:
-        if parameter.in_model:
-            sizes[parameter.model] = sizes.get(parameter.model, 0) + parameter.size
-    return sizes
-
-
-def _versions(world: World | Live) -> dict[str, str]:
-    from smokestep import __version__
-
-    own = {"smokestep": __version__, "python": platform.python_version(), "platform": platform.platform()}
-    return {**own, **world.describe()}
-
-
 def ended_by(report: Report, error: BaseException) -> Report:
     """The report of a loop that this exception ended; the step's own error, if it is known, comes first."""
-    return _verdict(replace(report, error=report.error or Raised(_told(error), report.steps, _line_of(error))))
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def _line_of(error: BaseException) -> Line | None:
-    """The innermost line of the user's own code in a traceback; where the code itself is malformed, that line."""
-    if isinstance(error, SyntaxError) and error.filename and error.lineno:
-        return Line(error.filename, error.lineno)
-    trace, line = error.__traceback__, None
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if not file.startswith((sys.prefix, sys.base_prefix, os.path.dirname(__file__), "<")):
-            line = Line(file, trace.tb_lineno)
-        trace = trace.tb_next
-    return line
+    return _verdict(
+        replace(report, error=report.error or Raised(facts.told(error), report.steps, facts.line_of(error)))
+    )

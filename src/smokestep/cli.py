@@ -1,0 +1,310 @@
+"""The command line: run, check, list, explain, new.
+
+Exit codes: 0 nothing wrong, 1 defects (or suspicions under --strict), 2 wrong usage or configuration, 3 the script
+failed, or nothing could be judged because it never took a training step, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import click
+
+from smokestep import __version__, config, engine, explain, factories, facts, launch, scaffold
+from smokestep.check import Check
+from smokestep.config import ConfigError, Settings
+from smokestep.findings import Severity, Verdict
+from smokestep.privacy import BACKENDS
+from smokestep.report import Report, Subject
+from smokestep.world import Live
+
+CLEAN, DEFECTS, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+LINGER = 5.0  # seconds that a script's exit handlers and threads get after the report
+Format: TypeAlias = Literal["text", "json"]
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def main() -> None:
+    """The entry point: leaves with the exit code even if the script left threads behind that never end."""
+    try:
+        code = cli.main(standalone_mode=False) or CLEAN
+    except click.ClickException as error:
+        error.show()
+        code = USAGE
+    except (click.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
+    end = threading.Timer(LINGER, os._exit, [code])
+    end.daemon = True
+    end.start()
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="smokestep")
+def cli() -> None:
+    """Smoke-test the first steps of a neural network's training: what is silently wrong, and on which line.
+
+    \b
+    smokestep run train.py --lr 3e-4      watch the first steps of your script, unchanged
+    smokestep check tests/trainings.py    examine the functions there that build a smokestep.Training
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that has no ← or · still gets its report
+
+
+def _choices(command: Command) -> Command:
+    """The options that every examining command has."""
+    for option in reversed(
+        (
+            click.option("--select", multiple=True, metavar="NAME", help="Only these checks, families or severities."),
+            click.option("--ignore", multiple=True, metavar="NAME", help="Not these checks, families or severities."),
+            click.option("--strict", is_flag=True, default=None, help="Suspicions count as defects."),
+            click.option("--steps", type=click.IntRange(1), help="How many steps to watch (default 3)."),
+            click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True),
+            click.option("--output", type=click.Path(dir_okay=False), help="Write the report to this file."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@cli.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False})
+@click.option("-m", "as_module", is_flag=True, help="TARGET is a module, as in `python -m`.")
+@click.option("--quiet", is_flag=True, help="Hide what the script and its child processes print.")
+@click.option("--seed", type=int, help="Seed all random generators before the script starts (default: leave them be).")
+@_choices
+@click.argument("target", metavar="SCRIPT")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
+def run(
+    target: str,
+    arguments: tuple[str, ...],
+    as_module: bool,
+    quiet: bool,
+    seed: int | None,
+    format_: Format,
+    output: str | None,
+    **choices: Any,
+) -> int:
+    """Watch the first optimizer steps of a training script, unchanged, then stop it and report.
+
+    Give smokestep's options before SCRIPT; everything after it goes to the script. SCRIPT may be a file, a folder or
+    zip file with a __main__.py, or with -m a module. The script's output is shown as ever, followed by the report;
+    with --format json the script's standard output goes to standard error, so that standard output is the report and
+    nothing else. Nothing is written to your folder.
+
+    Exit codes: 0 nothing wrong, 1 defects (or suspicions under --strict), 2 wrong usage, 3 the script failed or took
+    no training step, 130 interrupted.
+    """
+    if not as_module and not os.path.exists(target):
+        raise click.UsageError(f"there is no script {target!r} in {os.getcwd()}{_near_files(target)}")
+    started = time.perf_counter()
+    place = None if as_module else os.path.abspath(target)
+    settings = _settled(place, **choices)
+    name = f"-m {target}" if as_module else os.path.basename(target)
+
+    def conclude(live: Live | None, ending: launch.Ending) -> tuple[str, int]:
+        subject = Subject(name, place)
+        if live is None:
+            report = Report(Verdict.OPEN, training=subject, seed=seed, versions=facts.versions())
+        else:
+            report = engine.judge(live, settings, subject=subject, seed=seed, started=started)
+        if ending.how == "raised" and ending.error is not None:
+            report = engine.ended_by(report, ending.error)
+        report = replace(report, notes=(*report.notes, *_notes(name, report, ending, live is not None)))
+        return _written([report], format_, output), _exit_code(report, ending)
+
+    shown: launch.Stream = "hidden" if quiet else "to stderr" if format_ == "json" and not output else "shown"
+    try:
+        text, code = launch.run(
+            target, arguments, conclude, as_module=as_module, steps=settings.steps, seed=seed, output=shown
+        )
+    except launch.NotFound as error:
+        raise click.UsageError(f"{error} (in {os.getcwd()})") from None
+    click.echo(text, nl=False)
+    return code
+
+
+def _notes(name: str, report: Report, ending: launch.Ending, watched: bool) -> Iterator[str]:
+    steps = f"{report.steps} complete optimizer step{'' if report.steps == 1 else 's'}"
+    if ending.how == "kept running":
+        yield f"{name} went on after it had been stopped (a bare `except:`?), so smokestep ended the process"
+    elif ending.how == "interrupted":
+        yield f"interrupted after {steps}"
+    elif ending.how == "exited" and ending.error is not None:
+        yield f"{name} called sys.exit({getattr(ending.error, 'code', '')!r}) after {steps}"
+    elif ending.how == "finished" and report.steps:
+        yield f"{name} ended by itself after {steps}"
+    if report.steps or report.findings or ending.how in ("raised", "interrupted"):
+        return
+    if not watched:
+        yield f"{name} imported no framework that smokestep can watch ({', '.join(BACKENDS)})"
+    else:
+        yield f"{name} took no optimizer step, so there was no training to watch"
+    yield (
+        "try: give the script the arguments with which it trains. smokestep watches this process only: if training "
+        "runs in a process of its own, run that script, or write a function that builds the training and use "
+        "`smokestep check`"
+    )
+
+
+def _exit_code(report: Report, ending: launch.Ending | None = None) -> int:
+    how = ending.how if ending else "raised" if report.error else "finished"
+    if how == "interrupted":
+        return INTERRUPTED
+    if how in ("raised", "exited"):
+        return FAILED
+    if report.verdict is Verdict.FAIL:
+        return DEFECTS
+    return CLEAN if report.verdict is Verdict.PASS and report.steps else FAILED
+
+
+@cli.command()
+@click.option("--seed", type=int, help="Seed of the examination (default 0).")
+@_choices
+@click.argument("targets", nargs=-1, required=True, metavar="FILE[:NAME]...")
+def check(targets: tuple[str, ...], seed: int | None, format_: Format, output: str | None, **choices: Any) -> int:
+    """Examine the functions in FILE that build a smokestep.Training.
+
+    Without NAME: every function of the file that takes no arguments and is annotated `-> smokestep.Training`, or is
+    called `training` or `training_...`. The JSON is one report, or a list of reports if there are several functions.
+    """
+    reports = []
+    with redirect_stdout(sys.stderr):
+        for target in targets:
+            try:
+                found = factories.load(target)
+            except factories.NoFactory as error:
+                raise click.UsageError(str(error)) from None
+            for factory in found:
+                reports.append(_examined(factory, seed=seed, **choices))
+    click.echo(_written(reports, format_, output), nl=False)
+    return max(map(_exit_code, reports))
+
+
+def _examined(factory: Callable[[], Any], **choices: Any) -> Report:
+    subject = facts.subject(factory)
+    try:
+        with _usage_errors(subject.file):
+            return engine.examine(factory, **choices)
+    except click.ClickException:
+        raise
+    except Exception as error:
+        error.__traceback__ = launch.users_frames(error.__traceback__)
+        if error.__traceback__ is None:  # what was handed over is wrong, not what the user's code did
+            raise click.UsageError(str(error)) from None
+        sys.excepthook(type(error), error, error.__traceback__)
+        return engine.ended_by(Report(Verdict.OPEN, training=subject, versions=facts.versions()), error)
+
+
+@contextmanager
+def _usage_errors(place: str | None) -> Iterator[None]:
+    """A configuration's own modules can be imported from its folder; its faults are told as faults of usage."""
+    try:
+        file = config.find(place).file
+        if file:
+            sys.path.append(str(Path(file).parent))
+        yield
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _settled(place: str | None, **choices: Any) -> Settings:
+    with _usage_errors(place):
+        return config.settle(config.find(place), **choices)
+
+
+def _written(reports: list[Report], format_: Format, output: str | None) -> str:
+    """The text for standard output: the reports, or one line that says to which file they went."""
+    if format_ == "json":
+        render = import_module("smokestep.render.json").render
+        texts = [render(each) for each in reports]
+        text = texts[0] if len(texts) == 1 else "[" + ",\n".join(texts) + "]"
+    else:
+        render = import_module("smokestep.render.text").render
+        texts = [render(each, **({"width": 100, "color": False} if output else {})) for each in reports]
+        text = ("" if output else "\n") + "\n\n".join(texts)
+    if not output:
+        return text + "\n"
+    Path(output).write_text(text + "\n", encoding="utf-8")
+    failed = sum(each.verdict is Verdict.FAIL for each in reports)
+    return f"{failed} of {len(reports)} failed; the report is in {output}\n" if format_ == "text" else ""
+
+
+def _all_checks() -> dict[str, Check]:
+    with _usage_errors(None):
+        whole = replace(config.find(), select=(), ignore=())
+        return {each.name: each for each in config.settle(whole).checks}
+
+
+@cli.command("list")
+@click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def list_(format_: Format) -> None:
+    """Every check by family: its name, how sure it is, and what it finds."""
+    checks = sorted(_all_checks().values(), key=lambda each: (each.family, each.name))
+    if format_ == "json":
+        import json
+
+        keys = ("name", "family", "severity", "since", "summary")
+        rows = [{key: getattr(each, key) for key in keys} | {"options": dict(each.options)} for each in checks]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    for each in checks:
+        style = "red" if each.severity is Severity.DEFECT else "yellow"
+        table.add_row(each.family, each.name, f"[{style}]{each.severity.value}[/]", each.summary)
+    _console().print(table)
+    click.echo("\nsmokestep explain CHECK shows one of them in full")
+
+
+@cli.command("explain")
+@click.argument("name", metavar="CHECK")
+def explain_(name: str) -> None:
+    """What a check finds, why it matters, wrong and right code, and how to allow it."""
+    from rich.markdown import Markdown
+
+    checks = _all_checks()
+    if name not in checks:
+        near = difflib.get_close_matches(name, checks, n=3, cutoff=0.4)
+        meant = f"did you mean {', '.join(near)}? " if near else ""
+        raise click.UsageError(f"there is no check {name!r}; {meant}`smokestep list` names them all")
+    _console().print(Markdown(explain.page(checks[name])))
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(width=min(Console().width, 100))
+
+
+@cli.command()
+@click.argument("name", metavar="CHECK")
+@click.option("--family", help="The family it belongs to (in smokestep's own source tree).")
+def new(name: str, family: str | None) -> None:
+    """Write the file of a new check, with a small rule that works, and say what to do next."""
+    try:
+        file, after = scaffold.write(name, family, Path.cwd())
+    except FileExistsError as error:
+        raise click.UsageError(f"{error.filename} exists already, and is left as it is") from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(f"wrote {os.path.relpath(file)}\n{after}")
+
+
+def _near_files(target: str) -> str:
+    folder = os.path.dirname(target) or "."
+    files = os.listdir(folder) if os.path.isdir(folder) else []
+    near = difflib.get_close_matches(os.path.basename(target), files, n=1)
+    return f"; did you mean {os.path.join(os.path.dirname(target), near[0])!r}?" if near else ""

@@ -1,0 +1,252 @@
+"""The report as text for people: what happened, where, the line that caused it, what to try, how to allow it.
+
+Everything fits the width, plain text says all that colour says, and a clean report is two lines.
+"""
+
+from __future__ import annotations
+
+import io
+import linecache
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from smokestep.findings import Finding, Line, Severity, Verdict
+from smokestep.report import Report
+
+WIDTHS = (80, 120)  # columns, if the caller does not say: narrower tears source lines, wider is hard to read
+AT_MOST = 4  # names in a row; more would push the message out of sight
+STYLES = {Severity.DEFECT: "bold red", Severity.SUSPICION: "yellow"}
+
+
+def render(report: Report, *, width: int | None = None, color: bool | None = None) -> str:
+    """The report as text, by default as wide as the terminal (80 to 120 columns) and coloured if it is one."""
+    page = io.StringIO()
+    console = Console(
+        file=page,
+        width=width or min(max(Console(stderr=True).width, WIDTHS[0]), WIDTHS[1]),
+        force_terminal=sys.stdout.isatty() if color is None else color,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+    for block in _blocks(report, console.width):
+        console.print(block)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
+
+
+def _blocks(report: Report, width: int) -> Iterator[RenderableType]:
+    if report.error is not None:
+        yield from _failure(report, width)
+        yield ""
+    yield from _headline(report, width)
+    for defect in report.defects:
+        yield ""
+        yield from _finding(defect, width)
+    if report.suspicions:
+        fails = "fails under --strict" if report.strict else "may well be right as it is, and fails only under --strict"
+        yield Text.assemble("\n", ("suspicious", "bold yellow"), (f": {fails}", "dim"))
+    for suspicion in report.suspicions:
+        yield ""
+        yield from _finding(suspicion, width)
+    yield from _small_print(report)
+
+
+def _failure(report: Report, width: int) -> Iterator[RenderableType]:
+    error = report.error
+    assert error is not None
+    message = Text.assemble(("failed", "bold red"), "   ", error.message)
+    yield from _with_place(message, _place(error.line), width)
+    if error.line:
+        yield _indented(_source(error.line, ()))
+    judged = "what was seen until then is judged below" if error.completed else "so there is little to judge"
+    yield _indented(f"It ended after {_many(error.completed, 'complete step')}; {judged}.")
+
+
+def _headline(report: Report, width: int) -> Iterator[RenderableType]:
+    parts = [(len(report.defects), "defect"), (len(report.suspicions), "suspicion")]
+    told = ", ".join(_many(count, word) for count, word in parts if count)
+    if not told:
+        judged = report.verdict is Verdict.PASS or report.count(Verdict.PASS)
+        told = "no defect" if judged else "nothing could be judged"
+        told += " so far" if judged and report.error else ""
+    style = {Verdict.FAIL: "bold red", Verdict.PASS: "bold green"}.get(report.verdict, "bold yellow")
+    head = Text(told, style)
+    head.append(f" in {_subject(report)}" if _subject(report) else "", "bold")
+    if report.checks:
+        head.append(f" · {report.count(Verdict.PASS)} passed", "not bold")
+        head.append(f" · {report.count(Verdict.NOT_APPLICABLE)} not applicable", "not bold")
+        head.append(f" · {report.count(Verdict.OPEN)} open", "not bold")
+    facts = f"({', '.join(_facts(report))})" if report.versions else ""
+    beside = len(head) + 3 + len(facts) <= width
+    yield Text.assemble(head, ("   " if beside else "\n    ") if facts else "", (facts, "dim"))
+    if report.steps:
+        yield _indented(Text(f"looked at {_looked_at(report)}", "dim"))
+    for note in report.notes:
+        yield _indented(note)
+
+
+def _subject(report: Report) -> str:
+    training = report.training
+    return _short(training.file) if training.file else training.name
+
+
+def _facts(report: Report) -> Iterator[str]:
+    if "total" in report.cost:
+        yield f"{report.cost['total']:.1f} s"
+    if report.seed is not None:
+        yield f"seed {report.seed}"
+    versions = dict(report.versions)
+    versions.pop("platform", None)
+    own = f"smokestep {versions.pop('smokestep', '')}".strip()
+    python = f"Python {versions.pop('python', '')}".strip()
+    yield from (each.partition("+")[0] for each in versions.values())
+    if not versions:
+        yield python
+    yield own
+
+
+def _looked_at(report: Report) -> str:
+    training = report.training
+    models = _some(f"{name or 'a model'} ({_many(size, 'parameter')})" for name, size in training.models.items())
+    kinds = _some(dict.fromkeys(training.optimizers.values()))
+    named = (f" of {models}" if models else "") + (f", trained by {kinds}" if kinds else "")
+    return _many(report.steps, "step") + named
+
+
+def _finding(finding: Finding, width: int) -> Iterator[RenderableType]:
+    where = finding.where
+    shown = finding.cause or (Line(where.file, where.line) if where.file and where.line else None)
+    head = Text.assemble((finding.check, STYLES[finding.severity or Severity.DEFECT]), "   ", _names(where.path or ""))
+    yield from _with_place(head, _place(shown), width)
+    yield _indented(finding.message)
+    if shown or finding.related:
+        yield _indented(_source(shown, finding.related))
+    if finding.hint:
+        yield _indented(_labelled("try", finding.hint))
+    for consequence in finding.consequences:
+        yield _indented(_labelled("hence", consequence))
+    permit = f'smokestep.allow("{finding.check}", "{_pattern(finding)}", why="…")'
+    more = f"smokestep explain {finding.check}"
+    if len(permit) + len(more) + 24 <= width:
+        both = Text.assemble(("allow: ", "dim"), permit, "       ", ("more: ", "dim"), more)
+        yield _indented(both)
+    else:
+        yield _indented(Group(_labelled("allow", permit), _labelled("more", more)))
+
+
+def _source(cause: Line | None, related: Iterable[tuple[Line, str]]) -> RenderableType:
+    """The cause with the line before and after it, and the related lines with their notes, in order, file by file."""
+    notes = {(line.file, line.line): (line.code, note) for line, note in related}
+    lines = dict(notes)
+    if cause:
+        lines[cause.file, cause.line] = (cause.code, notes.get((cause.file, cause.line), ("", ""))[1])
+        for beside in (cause.line - 1, cause.line + 1):
+            if text := _text(cause.file, beside):
+                lines.setdefault((cause.file, beside), (text, ""))
+    main = cause.file if cause else min(lines)[0]
+    blocks: list[RenderableType] = []
+    ordered = sorted(lines.items(), key=lambda each: (each[0][0] != main, each[0]))
+    for file, group in groupby(ordered, lambda each: each[0][0]):
+        rows = [(number, code or _text(file, number), note) for (_, number), (code, note) in group]
+        indent = min((len(code) - len(code.lstrip()) for _, code, _ in rows if code.strip()), default=0)
+        table = Table.grid(padding=(0, 1))
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column()
+        table.add_column()
+        for number, code, note in rows:
+            is_cause = cause is not None and (file, number) == (cause.file, cause.line)
+            style = "bold" if is_cause else "" if note else "dim"
+            mark = "> " if is_cause else "  "
+            aside = Text(f"  ← {note}" if note else "", "cyan")
+            table.add_row(Text(f"{mark}{number} |", style), Text(f" {code[indent:]}", style), aside)
+        if file != main:
+            blocks.append(Text(f"  {_short(file)}", "dim"))
+        blocks.append(table)
+    return Group(*blocks)
+
+
+def _text(file: str, number: int) -> str:
+    return linecache.getline(file, number).rstrip() if number > 0 else ""
+
+
+def _small_print(report: Report) -> Iterator[RenderableType]:
+    reasons: dict[str, list[str]] = {}
+    for name, outcome in report.checks.items():
+        if outcome.verdict is Verdict.OPEN:
+            reasons.setdefault(outcome.reason or "no reason given", []).append(name)
+    if reasons:
+        yield Text.assemble("\n", ("could not tell", "bold"), (": neither passed nor failed", "dim"))
+    for reason, names in reasons.items():
+        yield _indented(_labelled(", ".join(names), reason))
+    if report.allowed or report.left_out:
+        yield ""
+    for finding, why in report.allowed:
+        yield _labelled("allowed", f"{finding.check}   {_names(finding.where.path or '')}   because: {why}")
+    if report.left_out:
+        yield Text(f"left out: {_many(len(report.left_out), 'check')} (smokestep list names them all)", "dim")
+
+
+def _names(path: str) -> str:
+    return _some(path.split(", "))
+
+
+def _some(names: Iterable[str]) -> str:
+    every = list(names)
+    kept = every if len(every) <= AT_MOST else [*every[: AT_MOST - 1], f"and {len(every) - AT_MOST + 1} more"]
+    return ", ".join(kept)
+
+
+def _pattern(finding: Finding) -> str:
+    """The narrowest simple pattern that covers every subject of the finding."""
+    names = list(finding.subjects) or [finding.where.path or "*"]
+    if len(set(names)) == 1:
+        return names[0]
+    owners = [name.split(".")[:-1] for name in names]
+    shared = os.path.commonprefix(owners)
+    return ".".join([*shared, "*"])
+
+
+def _with_place(head: Text, place: str, width: int) -> Iterator[RenderableType]:
+    if not place:
+        yield head
+    elif len(head) + 2 + len(place) <= width:
+        yield Text.assemble(head, " " * (width - len(head) - len(place)), (place, "bold"))
+    else:
+        yield head
+        yield Text(place.rjust(width) if len(place) < width else place, "bold")
+
+
+def _place(line: Line | None) -> str:
+    return f"{_short(line.file)}:{line.line}" if line else ""
+
+
+def _short(file: str) -> str:
+    """The path from the working directory, if that is shorter."""
+    try:
+        return min(os.path.relpath(file), file, key=len)
+    except ValueError:  # another drive
+        return file
+
+
+def _labelled(label: str, text: str) -> RenderableType:
+    row = Table.grid()
+    row.add_column(no_wrap=len(label) < 30, max_width=44)
+    row.add_column()
+    row.add_row(Text(f"{label}: ", "dim"), text)
+    return row
+
+
+def _indented(block: RenderableType) -> RenderableType:
+    return Padding(block, (0, 0, 0, 4))
+
+
+def _many(count: Any, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
