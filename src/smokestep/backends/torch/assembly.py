@@ -17,6 +17,7 @@ from smokestep.backends.torch.graphs import Graphs
 from smokestep.backends.torch.meters import Tracked, numbers
 from smokestep.backends.torch.naming import Models, installed
 from smokestep.backends.torch.recorder import Recorder
+from smokestep.config import ConfigError
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
@@ -324,7 +325,7 @@ class Assembly:
             if isinstance(thing, str):
                 hit = {n for n in everything if n == thing or n.startswith(thing + ".") or fnmatch.fnmatchcase(n, thing)}
                 if not hit:
-                    raise ValueError(f"{word}: {thing!r} matches no parameter or buffer; there are: {', '.join(sorted(everything)[:20])}")
+                    raise ConfigError(f"{word}: {thing!r} matches no parameter or buffer; there are: {', '.join(sorted(everything)[:20])}")
                 found |= hit
             elif isinstance(thing, nn.Module):
                 found |= {known[id(t)] for t in (*thing.parameters(), *thing.buffers()) if id(t) in known}
@@ -333,7 +334,7 @@ class Assembly:
             elif isinstance(thing, torch.Tensor) and id(thing) in known:
                 found.add(known[id(thing)])
             else:
-                raise TypeError(f"{word}: expected a name, pattern, parameter, module or optimizer of this training, got {type(thing).__name__}")
+                raise ConfigError(f"{word}: expected a name, pattern, parameter, module or optimizer of this training, got {type(thing).__name__}")
         return frozenset(found)
 
     def _declared(self, movements: Sequence[Movement]) -> Declared:

@@ -76,11 +76,13 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
         return original(optimizer, *args, **kwargs)
 
     def scheduled(original: Any, scheduler: Any, *args: Any, **kwargs: Any) -> Any:
-        with recorder.scheduling(scheduler):
+        explicit = bool(args or kwargs.get("epoch") is not None) and not isinstance(scheduler, lr_scheduler.ReduceLROnPlateau)
+        with recorder.scheduling(scheduler, explicit):
             return original(scheduler, *args, **kwargs)
 
     def unscale(original: Any, scaler: Any, optimizer: Any) -> Any:
-        recorder.note("unscale", optimizer)
+        if scaler.is_enabled():
+            recorder.note("unscale", optimizer)
         return original(scaler, optimizer)
 
     def scaled(original: Any, scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:

@@ -18,13 +18,15 @@ import torch
 
 from smokestep.findings import Line
 
-SKIP, INSTALLED, USER, CLIP, APPLY = range(5)
+SKIP, INSTALLED, USER, CLIP, APPLY, ENGINE = range(6)
+DEPTH = 8    # lines of the user's own kept for one operation
 Raw = tuple[str, int]    # file name and line number, turned into a Line only when the report needs it
 
 _HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
 _STDLIB = tuple(os.path.realpath(path) + os.sep for path in {sysconfig.get_path("stdlib"), os.path.dirname(os.__file__)})
 _SITE = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib")})
+_BACKEND = os.path.dirname(os.path.abspath(__file__))
 _kinds: dict[CodeType, int] = {}
 
 
@@ -33,6 +35,8 @@ def _kind(code: CodeType) -> int:
         return APPLY
     if code.co_filename.endswith("clip_grad.py") and code.co_name in ("clip_grad_norm_", "clip_grad_value_"):
         return CLIP
+    if code.co_filename == os.path.join(_BACKEND, "__init__.py"):
+        return ENGINE
     return kind_of_file(code.co_filename)
 
 
@@ -65,6 +69,26 @@ def position(depth: int = 1) -> tuple[Raw | None, Raw | None]:
             inner = (code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return inner, inner
+
+
+def trail(depth: int = 1) -> tuple[Raw | None, tuple[Raw, ...]]:
+    """The innermost line outside the framework, and every line of the user's own that led to it, innermost first."""
+    frame: FrameType | None = sys._getframe(depth + 1)
+    inner: Raw | None = None
+    found: list[Raw] = []
+    while frame is not None and len(found) < DEPTH:
+        code = frame.f_code
+        kind = _kinds.get(code)
+        if kind is None:
+            kind = _kinds[code] = _kind(code)
+        if kind == USER:
+            found.append((code.co_filename, frame.f_lineno))
+        elif kind == INSTALLED and inner is None and not found:
+            inner = (code.co_filename, frame.f_lineno)
+        elif kind == ENGINE:
+            break
+        frame = frame.f_back
+    return inner or (found[0] if found else None), tuple(found)
 
 
 def within(kind: int, depth: int = 1) -> FrameType | None:

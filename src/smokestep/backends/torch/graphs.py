@@ -86,13 +86,14 @@ class Graphs:
             reads=tuple(dict.fromkeys(op.reads)) if op.outer else tuple(op.reads),
             makes=tuple(op.makes),
             line=frames.line_of(op.line),
-            caller=frames.line_of(op.caller),
+            caller=frames.line_of(op.stack[0] if op.stack else op.line),
             module=self.assembly.models.paths.get(id(op.module), "") if op.module is not None else "",
             grad=op.grad,
             escapes=op.escapes,
             inplace=op.inplace,
             args=op.args,
             outer=op.outer,
+            stack=tuple(line for raw in op.stack if (line := frames.line_of(raw)) is not None),
         )
 
     def _value(self, step: int, serial: int, made: set[int]) -> Value:

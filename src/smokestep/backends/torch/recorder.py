@@ -134,7 +134,7 @@ class Recorder:
     def note(self, kind: str, subject: Any) -> None:
         """Something that needs no more than its place in the order."""
         if not self.tracer.paused:
-            self._note(kind, subject)
+            self._note(kind, subject, frames.position(3)[1])
 
     # ── models ─────────────────────────────────────────────────────────────────────────────────────────────────
     def entering(self, module: nn.Module, args: Any) -> None:
@@ -203,8 +203,8 @@ class Recorder:
 
     def _scripted(self, module: nn.Module, args: Any, kwargs: Any, outputs: list[Tensor]) -> None:
         """A scripted module ran: its inside was not seen, so one opaque operation stands for it."""
-        line, caller = frames.position(3)
-        op = RawOp(self.tracer.next(), "scripted module", line, caller, module, torch.is_grad_enabled())
+        line, stack = frames.trail(3)
+        op = RawOp(self.tracer.next(), "scripted module", line, stack, module, torch.is_grad_enabled())
         op.outer = "opaque"
         with torch._C.DisableTorchFunction():
             reads = [*tensors_in(args), *tensors_in(kwargs), *module.parameters(), *module.buffers()]
@@ -237,12 +237,26 @@ class Recorder:
             self._no_grad = frames.position(3)[1] if args and args[0] is False else None
             if frames.clipping(2):
                 self.clipped()
-        elif name == "grad=" and not self._clearing and len(args) > 1 and args[1] is None:
+        elif name == "grad=" and not self._clearing:    # cleared, or replaced: either way what was there is gone
             with torch.no_grad(), torch._C.DisableTorchFunction():
                 had = self.book.clearing([args[0]])
                 for item in had:
                     item.used, item.leftover = False, None
             self._coalesce("zero_grad", had, frames.position(3)[1])
+
+    def zeroed(self, args: Any) -> bool:
+        """Whether these tensors are gradients of followed parameters, zeroed by hand; if so, that is an event."""
+        if self._clearing:
+            return False
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            places = {each.data_ptr() for each in tensors_in(args)}
+            items = [i for i in self.book.parameters() if i.tensor.grad is not None and i.tensor.grad.data_ptr() in places]
+            had = self.book.clearing([item.tensor for item in items])
+            for item in had:
+                item.used, item.leftover = False, None
+        if had:
+            self._coalesce("zero_grad", had, frames.position(3)[1])
+        return bool(had)
 
     def clipped(self) -> None:
         """An operation of gradient clipping runs: one event for all of them."""
@@ -250,6 +264,9 @@ class Recorder:
         last = self.events[-1] if self.events else None
         if last is None or last.kind != "clip" or last.line != line:
             event = self._note("clip", "", line)
+            frame = frames.within(frames.CLIP, 2)
+            found = frame.f_locals if frame is not None else {}
+            event.detail = {"limit": _number(found.get("max_norm", found.get("clip_value")))}
             with torch._C.DisableTorchFunction():
                 event.tensors = [item for item in self.book.parameters() if item.tensor.grad is not None]
 
@@ -270,7 +287,7 @@ class Recorder:
         """A dropout function ran; those of dropout modules are the modules' business."""
         module = self.tracer.module
         if not (isinstance(module, nn.modules.dropout._DropoutNd) or line is None):
-            self.modes.dropout(self.step, args, kwargs, module, frames.line_of(line), grad)
+            self.modes.dropout(self.step, args, kwargs, module, frames.line_of(line), grad, name=name)
 
     # ── the loop ───────────────────────────────────────────────────────────────────────────────────────────────
     @contextmanager
@@ -331,10 +348,12 @@ class Recorder:
 
     def switching(self, module: nn.Module, mode: bool) -> None:
         """train() or eval() was called; the calls it makes on the submodules come from the framework's own lines."""
+        if self.tracer.paused:
+            return
         line = frames.position(3)[1]
         self.modes.switch(module, mode, frames.line_of(line))
         last = self.events[-1] if self.events else None
-        if not self.tracer.paused and not (last is not None and last.kind == "mode" and last.line == line):
+        if not (last is not None and last.kind == "mode" and last.line == line):
             self._note("mode", module, line).detail = {"training": mode}
 
     def created(self, optimizer: Optimizer, line: Raw | None) -> None:
@@ -344,7 +363,7 @@ class Recorder:
             self.optimizers[id(optimizer)] = optimizer
 
     @contextmanager
-    def scheduling(self, scheduler: Any) -> Iterator[None]:
+    def scheduling(self, scheduler: Any, explicit: bool) -> Iterator[None]:
         """Around a scheduler's step; the one it makes when it is constructed is not the user's."""
         frame = frames.sys._getframe()
         building = False
@@ -356,7 +375,8 @@ class Recorder:
         last = self.events[-1] if self.events else None
         line = frames.position(4)[1]
         if not building and not (last is not None and last.kind == "scheduler" and last.line == line):
-            self._note("scheduler", getattr(scheduler, "optimizer", ""), line)
+            event = self._note("scheduler", getattr(scheduler, "optimizer", ""), line)
+            event.detail = {"kind": type(scheduler).__name__, "explicit": explicit}
         yield
 
     @contextmanager

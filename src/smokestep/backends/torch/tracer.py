@@ -41,6 +41,8 @@ def _name(func: Any) -> str:
     full = resolve_name(func) or getattr(func, "__qualname__", "") or getattr(func, "__name__", "")
     parts = full.split(".")
     if parts[-1] in ("__get__", "__set__", "__delete__") and len(parts) > 1:
+        if parts[-2] == "grad" and parts[-1] == "__delete__":
+            return "grad="
         if parts[-2] in ("data", "T", "mT", "H", "mH", "real", "imag") and parts[-1] == "__get__":
             return parts[-2]
         return f"{parts[-2]}=" if parts[-2] in ("grad", "data", "requires_grad") and parts[-1] == "__set__" else ""
@@ -69,6 +71,18 @@ def tensors_in(tree: Any, depth: int = 0) -> Iterator[Tensor]:
             yield tree.data    # a packed sequence
 
 
+_alive: weakref.WeakSet[Tracer] = weakref.WeakSet()
+
+
+def _silence() -> None:
+    """In a forked child (a worker of a DataLoader) nothing is recorded: what it does is not the training's dataflow."""
+    for tracer in _alive:
+        tracer.paused = 1 << 30
+
+
+os.register_at_fork(after_in_child=_silence)
+
+
 class Seen:
     """One version of one tensor while the trace runs."""
 
@@ -92,10 +106,10 @@ class Seen:
 class RawOp:
     """One public call while the trace runs."""
 
-    __slots__ = ("args", "caller", "escapes", "grad", "id", "inplace", "line", "makes", "module", "name", "outer", "reads")
+    __slots__ = ("args", "escapes", "grad", "id", "inplace", "line", "makes", "module", "name", "outer", "reads", "stack")
 
-    def __init__(self, serial: int, name: str, line: Raw | None, caller: Raw | None, module: Any, grad: bool) -> None:
-        self.id, self.name, self.line, self.caller, self.module, self.grad = serial, name, line, caller, module, grad
+    def __init__(self, serial: int, name: str, line: Raw | None, stack: tuple[Raw, ...], module: Any, grad: bool) -> None:
+        self.id, self.name, self.line, self.stack, self.module, self.grad = serial, name, line, stack, module, grad
         self.reads: list[int] = []
         self.makes: list[int] = []
         self.args: dict[str, Any] = {}
@@ -122,7 +136,7 @@ class Tracer(TorchFunctionMode):
         super().__init__()
         self.watcher = watcher
         self.paused = 0
-        self.pid = os.getpid()
+        _alive.add(self)
         self.names: dict[Any, str] = {}
         self.values: dict[int, Seen] = {}
         self.known: dict[int, Seen] = {}
@@ -143,7 +157,7 @@ class Tracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self.paused or os.getpid() != self.pid:
+        if self.paused:
             return func(*args, **kwargs)
         try:
             name = self.names[func]
@@ -157,15 +171,17 @@ class Tracer(TorchFunctionMode):
             if name != "backward":
                 self.watcher.switched(name, args)
             return func(*args, **kwargs)
+        if name in ("zero_", "_foreach_zero_") and self.watcher.zeroed(args):
+            return func(*args, **kwargs)
         if frames.clipping():
             self.watcher.clipped()
             return func(*args, **kwargs)
         return self._record(name, func, args, kwargs)
 
     def _record(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
-        line, caller = frames.position(2)
+        line, stack = frames.trail(2)
         grad = torch.is_grad_enabled()
-        op = self._open(name, line, caller, grad)
+        op = self._open(name, line, stack, grad)
         inputs = list(tensors_in(args))
         if kwargs:
             inputs.extend(tensors_in(kwargs))
@@ -188,7 +204,6 @@ class Tracer(TorchFunctionMode):
             seen.prediction_value = op.reads[0]
             seen.target_value = op.reads[1] if len(op.reads) > 1 else None
             seen.result_value = op.makes[-1]
-            seen.line, seen.caller, seen.module = line, caller, op.module
             scalar = result.detach() if isinstance(result, Tensor) and result.numel() == 1 else None
             self.losses.append((seen, scalar))
         if op.reads or op.makes:
@@ -196,7 +211,7 @@ class Tracer(TorchFunctionMode):
                 self.ops.append(op)
         return result
 
-    def _open(self, name: str, line: Raw | None, caller: Raw | None, grad: bool) -> RawOp:
+    def _open(self, name: str, line: Raw | None, stack: tuple[Raw, ...], grad: bool) -> RawOp:
         """A new op, or the custom autograd Function that this call is part of."""
         if not grad:
             frame = frames.within(frames.APPLY, 3)
@@ -208,12 +223,13 @@ class Tracer(TorchFunctionMode):
                     back = back.f_back
                 if back is not None:
                     line = (back.f_code.co_filename, back.f_lineno)
+                    stack = stack[stack.index(line):] if line in stack else stack
                 name = getattr(frame.f_locals.get("cls"), "__name__", "Function")
-                self.group = RawOp(self.next(), name, line, line, self.module, True)
+                self.group = RawOp(self.next(), name, line, stack, self.module, True)
                 self.group.outer, self.group_frame = name, id(frame)
                 return self.group
         self.group = None
-        return RawOp(self.next(), name, line, caller, self.module, grad)
+        return RawOp(self.next(), name, line, stack, self.module, grad)
 
     @property
     def module(self) -> Any:
@@ -265,7 +281,7 @@ class Tracer(TorchFunctionMode):
 
     def _synthetic(self, name: str, reads: Iterable[int], tensor: Tensor, line: Raw | None) -> Seen:
         """An op that the trace did not see happen but whose effect it finds."""
-        op = RawOp(self.next(), name, line, line, self.module, torch.is_grad_enabled())
+        op = RawOp(self.next(), name, line, frames.trail(3)[1], self.module, torch.is_grad_enabled())
         op.reads = list(reads)
         made = self._new(tensor, "made", op.id)
         op.makes = [made.id]
