@@ -35,7 +35,7 @@ check: $(READY)  ## lint, formatting and types
 	$(BIN)/mypy
 
 docs: $(READY)  ## build the site into site/
-	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "built: site/index.html"
 
 bench: $(READY)  ## measure what recording and examining cost

@@ -9,8 +9,9 @@ import linecache
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,10 @@ from typing import Any
 from smokestep.check import Check, CheckError
 from smokestep.engine import examine
 from smokestep.findings import Line
+from smokestep.privacy import guard, seed_everything
 from smokestep.report import Report
+from smokestep.training import Training
+from smokestep.world import Recording
 
 HEADINGS = ("What it finds", "Why it matters", "Bad", "Good", "When to allow it", "Source")
 PRELUDE = """\
@@ -54,6 +58,55 @@ def run_example(code: str, name: str, **choices: Any) -> Report:
 def inside(line: Line | None, name: str) -> bool:
     """Whether a line lies in the example called `name`."""
     return line is not None and Path(line.file).name == f"{name}.py"
+
+
+def conformance(backend: Any, plain: Callable[[], Training], unused: Callable[[], Training]) -> tuple[str, ...]:
+    """The facts that a backend gets wrong, in words; empty when it conforms.
+
+    `backend` is a module with `open_world`. `plain` builds a healthy training whose step clears, runs one model forward
+    and backward, and updates; `unused` builds one whose model also holds a parameter called "unused" that no
+    operation reads.
+    """
+    first, again, other = (_recorded(backend, plain, seed) for seed in (0, 0, 1))
+    dead = _recorded(backend, unused, 0)
+    given = plain()
+    with backend.open_world(given, seed=0, steps=3) as world:
+        world.recording()
+    loop = [event.kind for event in first.steps.events if event.kind in ("zero_grad", "forward", "backward", "update")]
+    order = [event.index for event in first.steps.events]
+    mine = [move for move in dead.steps.movements if move.parameter.rpartition(".")[2] == "unused"]
+    rest = [move for move in dead.steps.movements if move not in mine]
+    graph = dead.flow.graphs[0]
+    used = graph.backward_of(graph.roots)
+    facts = {
+        "three steps were asked for, and three recorded": first.steps.count == 3 == len(first.flow.graphs),
+        "the same seed gives the same evidence": replace(first, seconds=0.0) == replace(again, seconds=0.0),
+        "another seed gives other losses": first.steps.losses != other.steps.losses,
+        "every loss is known": None not in first.steps.losses,
+        "the events of a step come in the order they happened": loop
+        == ["zero_grad", "forward", "backward", "update"] * 3,
+        "every event is numbered after the one before it": order == sorted(set(order)),
+        "every event of the loop has a line": all(e.line for e in first.steps.of("forward", "backward", "update")),
+        "an unused parameter is there": len(mine) == 3,
+        "an unused parameter receives no gradient": all(move.received is None for move in mine),
+        "an unused parameter stands still": all(move.update == 0.0 for move in mine),
+        "an unused parameter reaches no loss": not any(
+            value.id in used for value in graph.values.values() if value.name.rpartition(".")[2] == "unused"
+        ),
+        "a used parameter receives a gradient and moves": all(move.received and move.update for move in rest),
+        "a used parameter reaches the loss": {value.name for value in graph.sources("parameter") if value.id in used}
+        == {move.parameter for move in rest},
+        "living objects are put back as they were": not world.fingerprint_changes(),
+    }
+    return tuple(fact for fact, holds in facts.items() if not holds)
+
+
+def _recorded(backend: Any, factory: Callable[[], Training], seed: int) -> Recording:
+    with guard():
+        seed_everything(seed)
+        with backend.open_world(factory, seed=seed, steps=3) as world:
+            recording: Recording = world.recording()
+            return recording
 
 
 @contextmanager

@@ -1,0 +1,145 @@
+"""Makes the pages that are read off the code: one a check, the index of checks, the public names, the report's schema.
+
+A hook of mkdocs; nothing is written beside the sources. A check's page ends with what its own `Bad` example really
+prints, run while the site is built.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+from collections.abc import Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+import smokestep
+from smokestep import explain
+from smokestep.check import Check
+from smokestep.checks import load
+from smokestep.testing import examples, run_example
+
+ROOT = Path(__file__).parents[1]
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the checks into the navigation, a folder a family."""
+    families: list[Any] = ["checks/index.md"]
+    for family, checks in groupby(load(), key=lambda each: each.family):
+        families.append({family: [f"checks/{check.name}.md" for check in checks]})
+    for entry in config.nav or []:
+        if "Checks" in entry:
+            entry["Checks"] = families
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages."""
+    pages = {f"checks/{check.name}.md": check_page(check) for check in load()}
+    pages["checks/index.md"] = check_index()
+    pages["reference/api.md"] = api_page()
+    pages["reference/report.md"] = report_page(json.loads((ROOT / "docs/report-schema.json").read_text()))
+    pages["changelog.md"] = (ROOT / "CHANGELOG.md").read_text()
+    for path, text in pages.items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def check_page(check: Check) -> str:
+    """What `smokestep explain` shows, then the report that the `Bad` example gives."""
+    return f"{explain.page(check)}\n## What the bad example prints\n\n```text\n{printed(check)}\n```\n"
+
+
+def printed(check: Check) -> str:
+    """The report of the `Bad` example, without the temporary folder it ran in."""
+    report = str(run_example(examples(check)["Bad"], check.name.replace("-", "_")))
+    return re.sub(r"\S*smokestep-example-\w+" + re.escape(os.sep), "", report)
+
+
+def check_index() -> str:
+    """All checks in one table a family."""
+    text = (
+        "# Checks\n\nA **defect** is certain from what was measured, and fails the test. "
+        "A **suspicion** is a heuristic: it is shown, and fails only under `strict`.\n"
+    )
+    for family, checks in groupby(load(), key=lambda each: each.family):
+        listed = ((f"[`{c.name}`]({c.name}.md)", f"{c.severity.value}", c.summary) for c in checks)
+        text += f"\n## {family}\n\n" + rows("check", "severity", "", listed)
+    return text
+
+
+def api_page() -> str:
+    """The public names with their signatures and docstrings."""
+    text = "# Public names\n\n`import smokestep` gives these and no other.\n"
+    for name in sorted(smokestep.__all__, key=str.lower):
+        value = getattr(smokestep, name)
+        text += f"\n## {name}\n\n"
+        if not (inspect.isclass(value) and issubclass(value, BaseException)):
+            text += f"```python\n{name}{signature(value)}\n```\n\n"
+        text += f"{inspect.getdoc(value)}\n"
+    return text
+
+
+def signature(value: Any) -> str:
+    """The signature, one parameter a line when it is long."""
+    written = inspect.signature(value)
+    parameters = [p.replace(annotation=p.empty) if "NO_BATCH" in str(p) else p for p in written.parameters.values()]
+    short = re.sub(r"<object object at \w+>", "...", str(written.replace(parameters=parameters)))
+    if len(short) <= 90:
+        return short
+    lines, keyword = [], False
+    for parameter in parameters:
+        if parameter.kind is parameter.KEYWORD_ONLY and not keyword:
+            lines.append("    *,")
+            keyword = True
+        lines.append("    " + re.sub(r"<object object at \w+>", "...", str(parameter)) + ",")
+    gives = "" if written.return_annotation is written.empty else f" -> {written.return_annotation}"
+    return "(\n" + "\n".join(lines) + f"\n){gives}"
+
+
+def report_page(schema: Mapping[str, Any]) -> str:
+    """The JSON of a report, key by key, from its schema."""
+    text = (
+        f"# The report as JSON\n\n{schema.get('description', '')}\n\n"
+        "`Report.to_json()`, `--format json` and `--smokestep-report` write it; `Report.from_json()` reads it back. "
+        f"The schema is `docs/report-schema.json` in the repository.\n\n## Report\n\n{keys(schema)}"
+    )
+    for name, each in schema.get("$defs", {}).items():
+        text += f"\n## {name}\n\n{each.get('description', '')}\n\n" + (keys(each) if "properties" in each else "")
+    return text
+
+
+def keys(schema: Mapping[str, Any]) -> str:
+    """One table row a key."""
+    listed = ((f"`{name}`", kind(each), each.get("description", "")) for name, each in schema["properties"].items())
+    return rows("key", "type", "", listed)
+
+
+def rows(*heads_and_rows: Any) -> str:
+    """A table: the headings, then an iterable of rows."""
+    *heads, each = heads_and_rows
+    lines = [heads, ["---"] * len(heads), *each]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def kind(schema: Mapping[str, Any]) -> str:
+    """The type of one value in words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{json.dumps(value)}`" for value in schema.get("enum", [schema.get("const")]))
+    for word in ("anyOf", "oneOf"):
+        if word in schema:
+            return " or ".join(kind(each) for each in schema[word])
+    if schema.get("type") == "array":
+        return f"list of {kind(schema['items'])}" if isinstance(schema.get("items"), dict) else "list"
+    if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"object of {kind(schema['additionalProperties'])}"
+    given = schema.get("type", "any")
+    return " or ".join(given) if isinstance(given, list) else str(given)
