@@ -29,8 +29,8 @@ from smokestep.world import Live, NotOffered, Recording, World
 class TrainingDefect(AssertionError):
     """The training has a defect (or, under `strict`, a suspicion); `report` is the whole report."""
 
-    def __init__(self, report: Report) -> None:
-        super().__init__(str(report))
+    def __init__(self, report: Report, text: str | None = None) -> None:
+        super().__init__(text or str(report))
         self.report = report
 
 

@@ -76,6 +76,23 @@ class Recording:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """What a block of code did to one tensor: whether any bit of it changed, and the largest change of an entry.
+
+    `gradient`: largest |gradient| at the end of the last `backward` that reached it, None if none did. `statistic`: a
+    running statistic of a normalization.
+    """
+
+    name: str
+    moved: bool
+    distance: float
+    gradient: float | None
+    trainable: bool
+    statistic: bool
+    parameter: bool
+
+
 class World(Protocol):
     """One private place in which the user's training can be run and observed."""
 

@@ -93,7 +93,7 @@ def _tensor(tensor: torch.Tensor, owned: bool) -> Kept:
     kept_grad = _tensor(grad, True) if grad is not None else None
 
     def bits() -> bool:
-        return tensor._version == version if copy is None else _same_bits(_dense(tensor.data), copy)
+        return tensor._version == version if copy is None else same_bits(_dense(tensor.data), copy)
 
     def put() -> None:
         if _layout(tensor.data) != layout:
@@ -134,7 +134,7 @@ def _dense(data: torch.Tensor) -> torch.Tensor:
     return data
 
 
-def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
     """Equal bit for bit: a NaN equals itself, and 0.0 is not -0.0."""
     if one.shape != other.shape or one.dtype != other.dtype or one.device != other.device:
         return False
@@ -143,8 +143,8 @@ def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
     if one.layout is not torch.strided:
         return (
             one.is_sparse
-            and _same_bits(one._indices(), other._indices())
-            and _same_bits(one._values(), other._values())
+            and same_bits(one._indices(), other._indices())
+            and same_bits(one._values(), other._values())
         )
     if one.is_complex():
         one, other = torch.view_as_real(one.resolve_conj()), torch.view_as_real(other.resolve_conj())
