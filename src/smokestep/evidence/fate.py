@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from smokestep.findings import Line
+from smokestep.findings import Finding, Line, Place, Severity
 
 FateKind = Literal[
     "trains",
@@ -70,9 +70,24 @@ class Cluster:
         return abridged(self.names)
 
     @property
-    def verb(self) -> str:
-        """The title, with the verb of a sentence about gradient."""
-        return f"{self.title} got no gradient"
+    def code(self) -> str:
+        """The text of the line that explains it, in backquotes, without its comment."""
+        text = self.first.line.code if self.first.line else ""
+        return f"`{text.partition('  #')[0].strip()}`" if text else f"the result of `{self.first.op}`"
+
+    def told(self, message: str, hint: str = "") -> Finding:
+        """The finding that tells these fates; not certain, or in an installed package, it is a suspicion."""
+        fate = self.first
+        return Finding(
+            message,
+            where=Place.of(self.title, fate.line),
+            cause=fate.line,
+            hint=hint or fate.hint,
+            severity=None if fate.certain and not fate.installed else Severity.SUSPICION,
+            subjects=self.names,
+            related=fate.related,
+            data={"operation": fate.op, "reason": fate.reason, "step": fate.step},
+        )
 
 
 def abridged(names: Sequence[str]) -> str:

@@ -137,7 +137,7 @@ def _lost(parameter: Parameter, moves: list[Movement], steps: Steps) -> Fate:
         spacing = 2.0 ** (math.floor(math.log2(move.scale)) - FRACTION[dtype])
     if size >= spacing:
         reason = "has gradient at the update, and does not move"
-        return Fate(parameter.name, "unexplained", reason, owner=parameter.owner)
+        return Fate(parameter.name, "unexplained", reason, op="update", owner=parameter.owner)
     return Fate(
         parameter.name,
         "lost",

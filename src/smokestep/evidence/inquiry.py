@@ -101,7 +101,7 @@ class Inquiry:
         op = own[-1]
         if op.inplace or any(made in self.carried for made in op.makes):
             return self._fate(
-                parameter, "conditional", "its result is kept for later steps", _line(op), step=graph.step
+                parameter, "conditional", "its result is kept for later steps", _line(op), op=op, step=graph.step
             )
         line, use = _where_dropped(op)
         related: list[tuple[Line, str]] = []
@@ -114,7 +114,7 @@ class Inquiry:
             hint = f"feed `{use.name}`, not `{name}`, to {callee}" if name and callee and use.at != line else ""
         elif use.kind == "conditional":
             return self._fate(
-                parameter, "conditional", f"`{use.name}` is used only under a condition", line, step=graph.step
+                parameter, "conditional", f"`{use.name}` is used only under a condition", line, op=op, step=graph.step
             )
         elif use.kind == "bare":
             hint = "assign the result"

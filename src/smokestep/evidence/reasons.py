@@ -52,7 +52,7 @@ def cut_reason(op: Op, graph: Graph) -> tuple[str, str]:
         return CUTS[op.name]
     if not op.grad:
         return (
-            "is computed with gradient turned off",
+            "gradient is turned off there",
             "move it out of `no_grad`, or leave the parameter out of the optimizer",
         )
     kinds = {graph.values[made].dtype.removeprefix("torch.") for made in op.makes if made in graph.values}

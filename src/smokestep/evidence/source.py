@@ -80,8 +80,8 @@ def _around(tree: ast.AST, number: int) -> list[ast.AST]:
 
 
 def _first(node: ast.stmt) -> int:
-    decorators = getattr(node, "decorator_list", ())
-    return min([node.lineno, *(each.lineno for each in decorators)])
+    decorated = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+    return min([node.lineno, *(each.lineno for each in node.decorator_list)]) if decorated else node.lineno
 
 
 def _statements(node: ast.AST) -> Iterator[ast.stmt]:

@@ -1,0 +1,78 @@
+"""Finds optimizers that hold tensors which the model no longer uses.
+
+## What it finds
+An optimizer built before a layer was replaced, a parameter assigned anew, or the model copied: it holds the old
+tensors, which nothing uses, while the model's own of the same shape get gradient and are held by no optimizer.
+
+## Why it matters
+`optimizer.step()` runs without complaint and updates nothing that the model uses.
+
+## Bad
+```python
+def training():
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model[2] = nn.Linear(8, 3)
+    def step(batch):
+        x, y = batch
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+    return smokestep.Training(step, (torch.randn(8, 4), torch.randint(0, 3, (8,))))
+```
+
+## Good
+```python
+def training():
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    model[2] = nn.Linear(8, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    def step(batch):
+        x, y = batch
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+    return smokestep.Training(step, (torch.randn(8, 4), torch.randint(0, 3, (8,))))
+```
+
+## When to allow it
+Never seen to be right. Leave the old tensors out of the optimizer.
+
+## Source
+FAULTS E1, E6 and E19.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smokestep.check import Said, check
+from smokestep.evidence.fate import abridged
+from smokestep.evidence.fates import Fates
+from smokestep.evidence.steps import Steps
+from smokestep.findings import Finding, NotApplicable, Place
+
+
+@check(severity="defect", since="0.1", explains=("unoptimized-parameter", "unused-layer", "nothing-trains"))
+def stale_optimizer(steps: Steps, fates: Fates) -> Iterator[Said]:
+    """Tells every optimizer that holds old tensors while the model's own go without."""
+    if not steps.optimizers:
+        yield NotApplicable("no optimizer was seen")
+    without = {fate.parameter for fate in fates.of("stale")}
+    for optimizer in steps.optimizers:
+        pairs = [(held, twin) for held, twin in optimizer.stale if twin in without]
+        if not pairs:
+            continue
+        twins = tuple(twin for _, twin in pairs)
+        yield Finding(
+            f"{optimizer.name or optimizer.kind} holds {len(pairs)} tensors that no model uses; in their place "
+            f"{abridged(twins)} got gradient in {fates.steps} steps, and no optimizer holds it",
+            where=Place.of(abridged(twins), optimizer.line),
+            cause=optimizer.line,
+            hint="build the optimizer after the model is complete",
+            subjects=(*twins, *(held for held, _ in pairs)),
+        )
