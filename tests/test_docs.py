@@ -1,0 +1,72 @@
+"""The guides, executed: what they show is what happens.
+
+In one page, in order, in an empty folder: a block with a title is written to that file; any other `python` block is
+run, and a `text` block after it is what it printed; every `$ …` line of a `console` block is run, and the lines under it
+are what it printed. In what is expected, `...` stands for anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = ["getting-started.md", *sorted(f"guides/{path.name}" for path in (DOCS / "guides").glob("*.md"))]
+BLOCK = re.compile(r'^```(\w+)(?: title="(.+?)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
+
+
+def agree(expected: str, got: str) -> bool:
+    return OutputChecker().check_output(expected, got, ELLIPSIS | NORMALIZE_WHITESPACE)
+
+
+def run(command: str) -> str:
+    command = re.sub(r"^python ", f"{sys.executable} ", command)
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, env=ENVIRONMENT)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout + done.stderr
+
+
+def console(text: str) -> None:
+    """Run each `$ command`, and compare with the lines under it, if there are any."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, expected = part.partition("\n")
+        got = run(command)
+        assert not expected.strip() or agree(expected, got), f"$ {command}\n{got}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_guide_does_what_it_shows(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "guide"}
+    printed = ""
+    for number, (language, title, code) in enumerate(BLOCK.findall((DOCS / page).read_text())):
+        if title:
+            Path(title).write_text(code)
+        elif language == "python":
+            # A real file, as a reader would have: the report shows its lines.
+            file = tmp_path / f"block_{number}.py"
+            file.write_text(code)
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                exec(compile(code, str(file), "exec"), names)
+            printed = out.getvalue()
+        elif language == "text":
+            assert agree(code, printed), f"{page} says\n{code}\nbut it prints\n{printed}"
+        elif language == "console":
+            console(code)
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    listed = (DOCS.parent / "mkdocs.yml").read_text()
+    pages = [path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")]
+    assert not [page for page in pages if page not in listed]
