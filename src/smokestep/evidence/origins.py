@@ -30,6 +30,8 @@ ALIASES: Mapping[str, str] = {
     "special_log_softmax": "log_softmax",
     "special_softmax": "softmax",
 }
+# What ends a network with scores of any size and sign.
+LINEAR_LAYERS = frozenset("linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d addmm".split())
 SUMS = frozenset("sum mean add __add__ __radd__ __iadd__".split())
 
 
@@ -95,3 +97,30 @@ def slope(op: Op, position: int) -> int | None:
         if len(op.reads) == len(numbers) == 1 and numbers[0] and not math.isnan(numbers[0]):
             return 1 if numbers[0] > 0 else -1
     return None
+
+
+def made_of_what_was(graph: Graph, value: int) -> Op | None:
+    """The op that computed what the maker of a value was given (the softmax before a log-softmax)."""
+    op = maker_of(graph, value)
+    return maker_of(graph, op.reads[0]) if op is not None and op.reads else None
+
+
+def made_without_picks(graph: Graph, value: int) -> bool:
+    """Nothing between a value and its maker picked or joined entries: the value holds all that the maker made."""
+    op = graph.maker(value)
+    while op is not None and op.reads and op.name in VIEWS:
+        op = graph.maker(op.reads[0])
+    return op is not None and op == maker_of(graph, value)
+
+
+def narrow_layer(graph: Graph, value: int) -> bool:
+    """The scores come from a layer that has one output unit, whatever the batch."""
+    op = maker_of(graph, value)
+    if op is not None and bare(op.name) in NORMALISES and op.reads:
+        op = maker_of(graph, op.reads[0])
+    weights = [graph.values[read] for read in op.reads if read in graph.values] if op else []
+    return any(
+        weight.kind in ("parameter", "leaf") and len(weight.shape) > 1 and 1 in (weight.shape[0], weight.shape[-1])
+        for weight in weights
+        if len(weight.shape) == 2 or weight.shape[:1] == (1,)
+    )
