@@ -25,7 +25,7 @@ from smokestep.check import Check
 from smokestep.config import ConfigError, Settings
 from smokestep.findings import Severity, Verdict
 from smokestep.privacy import BACKENDS
-from smokestep.report import Report, Subject
+from smokestep.report import Outcome, Report, Subject
 from smokestep.world import Live
 
 CLEAN, DEFECTS, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -111,17 +111,25 @@ def run(
     started = time.perf_counter()
     place = None if as_module else os.path.abspath(target)
     settings = _settled(place, **choices)
-    name = f"-m {target}" if as_module else os.path.basename(target)
+    name = target if as_module else os.path.basename(target)
 
     def conclude(live: Live | None, ending: launch.Ending) -> tuple[str, int]:
         subject = Subject(name, place)
         if live is None:
             report = Report(Verdict.OPEN, training=subject, seed=seed, versions=facts.versions())
+            updates, trained = 0, False
         else:
             report = engine.judge(live, settings, subject=subject, seed=seed, started=started)
+            steps = live.recording().steps
+            updates, trained = len(steps.of("update", "manual")), bool(steps.of("backward", "update", "manual"))
         if ending.how == "raised" and ending.error is not None:
             report = engine.ended_by(report, ending.error)
-        report = replace(report, notes=(*report.notes, *_notes(name, report, ending, live is not None)))
+        if not updates and not report.findings:
+            untold = Outcome(Verdict.NOT_APPLICABLE, "the script took no training step")
+            report = replace(
+                report, verdict=Verdict.OPEN, checks={each.name: untold for each in settings.checks}, steps=0
+            )
+        report = replace(report, notes=(*report.notes, *_notes(name, updates, ending, live is not None)))
         return _written([report], format_, output), _exit_code(report, ending)
 
     shown: launch.Stream = "hidden" if quiet else "to stderr" if format_ == "json" and not output else "shown"
@@ -135,27 +143,25 @@ def run(
     return code
 
 
-def _notes(name: str, report: Report, ending: launch.Ending, watched: bool) -> Iterator[str]:
-    steps = f"{report.steps} complete optimizer step{'' if report.steps == 1 else 's'}"
+def _notes(name: str, updates: int, ending: launch.Ending, watched: bool) -> Iterator[str]:
+    taken = f"after {updates} optimizer step{'' if updates == 1 else 's'}"
     if ending.how == "kept running":
         yield f"{name} went on after it had been stopped (a bare `except:`?), so smokestep ended the process"
     elif ending.how == "interrupted":
-        yield f"interrupted after {steps}"
+        yield f"interrupted {taken}"
     elif ending.how == "exited" and ending.error is not None:
-        yield f"{name} called sys.exit({getattr(ending.error, 'code', '')!r}) after {steps}"
-    elif ending.how == "finished" and report.steps:
-        yield f"{name} ended by itself after {steps}"
-    if report.steps or report.findings or ending.how in ("raised", "interrupted"):
-        return
-    if not watched:
-        yield f"{name} imported no framework that smokestep can watch ({', '.join(BACKENDS)})"
-    else:
-        yield f"{name} took no optimizer step, so there was no training to watch"
-    yield (
-        "try: give the script the arguments with which it trains. smokestep watches this process only: if training "
-        "runs in a process of its own, run that script, or write a function that builds the training and use "
-        "`smokestep check`"
-    )
+        yield f"{name} called sys.exit({getattr(ending.error, 'code', '')!r}) {taken}"
+    elif ending.how == "finished" and updates:
+        yield f"{name} ended by itself {taken}"
+    elif ending.how == "finished" and watched:
+        yield f"{name} ended without one optimizer step, so there was no training to watch"
+    elif ending.how == "finished":
+        yield f"{name} ended, and imported no framework that smokestep can watch ({', '.join(BACKENDS)})"
+    if not updates and ending.how in ("finished", "exited"):
+        yield (
+            "try: the arguments with which it really trains; if it trains in a process of its own, run that script "
+            "instead, or give `smokestep check` a function that builds the training"
+        )
 
 
 def _exit_code(report: Report, ending: launch.Ending | None = None) -> int:

@@ -67,8 +67,8 @@ def run(
     done = threading.Event()
     stops = 0
 
-    def give_up() -> None:
-        if not done.is_set():
+    def give_up(after: float = 0.0) -> None:
+        if not done.wait(after):
             done.set()
             text, code = conclude(watch.live, Ending("kept running"))
             streams.last_words(text)
@@ -78,9 +78,7 @@ def run(
         nonlocal stops
         stops += 1
         if stops == 1:
-            timer = threading.Timer(patience, give_up)
-            timer.daemon = True
-            timer.start()
+            threading.Thread(target=give_up, args=[patience], daemon=True).start()
         elif stops > swallowed:
             give_up()
 
@@ -116,9 +114,12 @@ class Watch:
         for framework in loaded():
             self._start(framework)
         sys.meta_path.insert(0, self)
+        self._told = threading.excepthook
+        threading.excepthook = self._thread_ended
         return self
 
     def __exit__(self, *exception: object) -> None:
+        threading.excepthook = self._told
         sys.meta_path.remove(self)
         self._stack.close()
 
@@ -142,6 +143,10 @@ class Watch:
 
         loader.exec_module = exec_module
         return spec
+
+    def _thread_ended(self, ended: threading.ExceptHookArgs) -> None:
+        if not ended.exc_type.__module__.startswith("smokestep."):  # our stop, in a loop that runs in a thread
+            self._told(ended)
 
     def _start(self, framework: str) -> None:
         if self.live is None:

@@ -66,8 +66,10 @@ def _failure(report: Report, width: int) -> Iterator[RenderableType]:
     yield from _with_place(message, _place(error.line), width)
     if error.line:
         yield _indented(_source(error.line, ()))
-    judged = "what was seen until then is judged below" if error.completed else "so there is little to judge"
-    yield _indented(f"It ended after {_many(error.completed, 'complete step')}; {judged}.")
+    if error.completed:
+        yield _indented(f"It ended after {_many(error.completed, 'complete step')}, which are judged below.")
+    else:
+        yield _indented("It ended before the first training step was complete.")
 
 
 def _headline(report: Report, width: int) -> Iterator[RenderableType]:
@@ -80,7 +82,7 @@ def _headline(report: Report, width: int) -> Iterator[RenderableType]:
     style = {Verdict.FAIL: "bold red", Verdict.PASS: "bold green"}.get(report.verdict, "bold yellow")
     head = Text(told, style)
     head.append(f" in {_subject(report)}" if _subject(report) else "", "bold")
-    if report.checks:
+    if report.count(Verdict.NOT_APPLICABLE) < len(report.checks):
         head.append(f" · {report.count(Verdict.PASS)} passed", "not bold")
         head.append(f" · {report.count(Verdict.NOT_APPLICABLE)} not applicable", "not bold")
         head.append(f" · {report.count(Verdict.OPEN)} open", "not bold")
