@@ -1,8 +1,8 @@
 """The guides, executed: what they show is what happens.
 
 In one page, in order, in an empty folder: a block with a title is written to that file; any other `python` block is
-run, and a `text` block after it is what it printed; every `$ …` line of a `console` block is run, and the lines under it
-are what it printed. In what is expected, `...` stands for anything.
+run, and a `text` block after it is what it printed; every `$ …` line of a `console` block is run, and the lines under
+it are what it printed. In what is expected, `...` stands for anything.
 """
 
 from __future__ import annotations
