@@ -117,7 +117,8 @@ def _config(table: Mapping[str, Any], file: str) -> Config:
         if key == "allow":
             values[key] = tuple(_allowance(each) for each in _typed(key, value, [{}]))
         elif key == "options":
-            values[key] = {check: dict(_typed(f"options.{check}", each, {})) for check, each in value.items()}
+            tables = _typed(key, value, {})
+            values[key] = {check: dict(_typed(f"options.{check}", each, {})) for check, each in tables.items()}
         elif isinstance(getattr(default, key), tuple):
             values[key] = tuple(_typed(key, value, [""]))
         else:
@@ -133,16 +134,18 @@ def _allowance(table: Mapping[str, Any]) -> Allowance:
     return allow(table["check"], table.get("where", "*"), why=table.get("why", ""))
 
 
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a table"}
+
+
 def _typed(key: str, value: Any, like: Any) -> Any:
-    """`value` if it has the type of `like`; an integer is a number too, and a list is checked by its first element."""
-    wanted = float if isinstance(like, float) else list if isinstance(like, tuple) else type(like)
-    fits = isinstance(value, (int, float) if wanted is float else wanted) and (wanted is bool) == isinstance(
-        value, bool
-    )
-    if fits and isinstance(value, list) and like:
-        fits = all(isinstance(each, type(like[0])) for each in value)
-    if not fits:
-        raise ConfigError(f"{key} must be a {wanted.__name__} like {like!r}, got {value!r}")
+    """`value` if it has the type of `like`; a whole number is a number too, and `like`'s first element is that of all."""
+    wanted = list if isinstance(like, (list, tuple)) else type(like)
+    allowed = {float: (int, float), list: (list, tuple)}.get(wanted, (wanted,))
+    fits = like is None or (isinstance(value, allowed) and (wanted is bool) == isinstance(value, bool))
+    items = type(like[0]) if wanted is list and like else object
+    if not fits or (wanted is list and not all(isinstance(each, items) for each in value)):
+        of = f" of {items.__name__}" if items is not object else ""
+        raise ConfigError(f"{key} must be {_WORDS.get(wanted, wanted.__name__)}{of}, got {value!r}")
     return value
 
 
@@ -152,7 +155,7 @@ def known(word: str, words: Iterable[str], kind: str) -> None:
     if word in words:
         return
     near = difflib.get_close_matches(word, words, n=1)
-    meant = f"; did you mean {near[0]!r}?" if near else ""
+    meant = f"; did you mean {near[0]!r}?" if near else "."
     raise ConfigError(f"unknown {kind} {word!r}{meant} Known: {', '.join(words)}")
 
 

@@ -22,7 +22,7 @@ from smokestep.config import Allowance, Config, ConfigError, Settings
 from smokestep.evidence import Of
 from smokestep.findings import Finding, NotApplicable, Open, Place, Severity, Verdict
 from smokestep.report import Outcome, Raised, Report, Subject, plain
-from smokestep.training import Training, from_parts
+from smokestep.training import Training, from_parts, kind
 from smokestep.world import Live, NotOffered, Recording, World
 
 
@@ -332,7 +332,7 @@ def _builder(training: Any) -> Any:
         return training
     if hasattr(training, "parameters") or not callable(training):
         raise TypeError(
-            f"examine takes a smokestep.Training or a function that builds one, got a {type(training).__name__}; "
+            f"examine takes a smokestep.Training or a function that builds one, got {kind(training)}; "
             "for plain parts give model=, loss=, optimizer= and batch="
         )
 
@@ -341,7 +341,7 @@ def _builder(training: Any) -> Any:
         built = training()
         if not isinstance(built, Training):
             name = getattr(training, "__name__", "the function")
-            raise TypeError(f"{name}() must return a smokestep.Training, it returned a {type(built).__name__}")
+            raise TypeError(f"{name}() must return a smokestep.Training, it returned {kind(built)}")
         return built
 
     return build

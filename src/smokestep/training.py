@@ -25,11 +25,11 @@ class Training:
 
     `step`: a function that does one whole training step (clear, forward, loss, backward, update), called with `batch` if
     one is given, else with nothing; it may return the loss. Or a mapping of such functions by name, called in turn.
-    Everything else is optional and is discovered while the step runs: `model` and `optimizer` (one, or a mapping by
-    name), `loss(output, target)`, `forward(inputs)`. Declarations: `trains` (what a step must train; everything else must
-    then stay bit-identical) and `untouched`: names, patterns ("encoder.*"), parameters or modules, or a mapping of
-    these by step name; `output_range`: the promised (low, high) of the model's output, None for no bound, or one
-    interval for each output; `task`; `causal`; `allow`: what `smokestep.allow` made.
+    The rest is optional and is discovered while the step runs: `model` and `optimizer` (one, or a mapping by name),
+    `loss(output, target)`, `forward(inputs)`. Declarations: `trains` (what a step must train; all else must then stay
+    bit-identical) and `untouched`: names, patterns ("encoder.*"), parameters or modules, or a mapping of these by step
+    name; `output_range`: the promised (low, high) of the model's output, None for no bound, or one interval for each
+    output; `task`; `causal`; `allow`: what `smokestep.allow` made.
 
     A single step, model or optimizer is kept under the name "". `own_loop` is True when smokestep wrote the step.
     Raises `TypeError` or `ValueError`, saying what was given and what is expected.
@@ -74,7 +74,7 @@ class Training:
             _callable_so(each, (batch,) if has_batch else (), f"step {name!r}" if name else "step")
         for word, function in (("loss", loss), ("forward", forward)):
             if function is not None and not callable(function):
-                raise TypeError(f"{word} must be a function, got {_kind(function)}")
+                raise TypeError(f"{word} must be a function, got {kind(function)}")
         if task is not None and task not in get_args(Task):
             raise ValueError(f"task must be one of {', '.join(map(repr, get_args(Task)))}, got {task!r}")
         values = {
@@ -110,7 +110,7 @@ def from_parts(model: Any, loss: Any, optimizer: Any, batch: Any) -> Training:
             "or a Training (or a function that builds one)"
         )
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        raise TypeError(f"batch must be a pair (inputs, targets), got {_kind(batch)}; for any other, write a Training")
+        raise TypeError(f"batch must be a pair (inputs, targets), got {kind(batch)}; for any other, write a Training")
 
     def step(pair: Any) -> Any:
         inputs, targets = pair
@@ -125,8 +125,9 @@ def from_parts(model: Any, loss: Any, optimizer: Any, batch: Any) -> Training:
     return training
 
 
-def _kind(value: Any) -> str:
-    return f"a {type(value).__name__}"
+def kind(value: Any) -> str:
+    """What a value is, for an error message: "an int"."""
+    return f"{'an' if type(value).__name__[0] in 'aeiouAEIOU' else 'a'} {type(value).__name__}"
 
 
 def _steps(step: Any) -> Mapping[str, Callable[..., Any]]:
@@ -139,7 +140,7 @@ def _steps(step: Any) -> Mapping[str, Callable[..., Any]]:
         return dict(step)
     if hasattr(step, "parameters") and not inspect.isroutine(step):
         raise TypeError(
-            f"step must be a function that does one training step, got the model {_kind(step)}; "
+            f"step must be a function that does one training step, got the model {kind(step)}; "
             "for plain parts call verify(model=..., loss=..., optimizer=..., batch=...)"
         )
     return {"": step}
@@ -147,7 +148,7 @@ def _steps(step: Any) -> Mapping[str, Callable[..., Any]]:
 
 def _callable_so(step: Any, arguments: tuple[Any, ...], name: str) -> None:
     if not callable(step):
-        raise TypeError(f"{name} must be a function that does one training step, got {_kind(step)}")
+        raise TypeError(f"{name} must be a function that does one training step, got {kind(step)}")
     if inspect.iscoroutinefunction(step) or inspect.isgeneratorfunction(step):
         raise TypeError(f"{name} must do its work when called; it is a coroutine or generator function")
     try:
@@ -166,7 +167,7 @@ def _not_empty(batch: Any) -> None:
     leaves = leaves if isinstance(leaves, (tuple, list)) else [leaves]
     shapes = [tuple(leaf.shape) for leaf in leaves if hasattr(leaf, "shape")]
     if not leaves or (shapes and all(0 in shape for shape in shapes)):
-        raise ValueError(f"the batch is empty ({shapes or _kind(batch)}): a step on no samples shows nothing")
+        raise ValueError(f"the batch is empty ({shapes or kind(batch)}): a step on no samples shows nothing")
 
 
 def _named(value: Any, word: str) -> Mapping[str, Any]:
@@ -175,7 +176,7 @@ def _named(value: Any, word: str) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, (list, tuple)):
-        raise TypeError(f"{word} must be one {word} or a mapping by name, got {_kind(value)}")
+        raise TypeError(f"{word} must be one {word} or a mapping by name, got {kind(value)}")
     return {"": value}
 
 
@@ -201,14 +202,10 @@ def _several(value: Any) -> tuple[Any, ...]:
 def _range(value: Any) -> Any:
     if value is None:
         return None
-    pairs = (
-        [value] if isinstance(value, tuple) and not any(isinstance(each, (tuple, list)) for each in value) else value
-    )
-    for pair in pairs:
+    many = isinstance(value, (list, tuple)) and any(isinstance(each, (tuple, list)) for each in value)
+    for pair in value if many else [value]:
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise ValueError(
-                f"output_range must be (low, high), None for no bound, or one for each output; got {value!r}"
-            )
+            raise ValueError(f"output_range must be (low, high), None for no bound, or one for each output: {value!r}")
         low, high = pair
         if low is not None and high is not None and not low < high:
             raise ValueError(f"output_range needs low < high, got {pair!r}")
