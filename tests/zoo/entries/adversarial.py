@@ -229,7 +229,7 @@ def style_gan_with_lazy_regularisation() -> smokestep.Training:
         D.zero_grad()
         d_loss.backward()
         d_optim.step()
-        if i % 2 == 0:    # the R1 penalty, every k-th step only, scaled by k
+        if i % 2 == 0:  # the R1 penalty, every k-th step only, scaled by k
             real_ = real.detach().requires_grad_(True)
             scores = D(real_)
             (grad_real,) = torch.autograd.grad(scores.sum(), real_, create_graph=True)
@@ -338,7 +338,7 @@ def adversarial_examples_pgd_training() -> smokestep.Training:
     def step(batch):
         x, y = batch
         delta = attack(x, y)
-        optimizer.zero_grad()    # also clears what the attack left behind
+        optimizer.zero_grad()  # also clears what the attack left behind
         loss = F.cross_entropy(model(x + delta), y)
         loss.backward()
         optimizer.step()

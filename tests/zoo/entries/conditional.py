@@ -56,7 +56,7 @@ def mixture_of_experts_with_a_cold_expert() -> smokestep.Training:
         optimizer.step()
         return loss
 
-    return smokestep.Training(step, labelled(4))    # six experts, four tokens: at least two stay cold
+    return smokestep.Training(step, labelled(4))  # six experts, four tokens: at least two stay cold
 
 
 class TopTwoExperts(nn.Module):

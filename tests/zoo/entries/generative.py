@@ -41,7 +41,7 @@ def vae_with_kl_warm_up() -> smokestep.Training:
     state = {"iteration": 0}
 
     def step(x):
-        beta = min(1.0, state["iteration"] / 10)    # 0 at the very first step
+        beta = min(1.0, state["iteration"] / 10)  # 0 at the very first step
         optimizer.zero_grad()
         recon, mu, logvar = model(x)
         bce = F.binary_cross_entropy(recon, x.flatten(1), reduction="sum")
@@ -90,7 +90,7 @@ class VectorQuantizer(nn.Module):
         indices = distances.argmin(dim=1)
         quantized = self.codebook(indices)
         loss = F.mse_loss(quantized, z.detach()) + self.commitment * F.mse_loss(z, quantized.detach())
-        quantized = z + (quantized - z).detach()    # straight-through
+        quantized = z + (quantized - z).detach()  # straight-through
         return quantized, loss, indices
 
 
@@ -197,7 +197,7 @@ class Denoiser(nn.Module):
         self.norm = nn.GroupNorm(4, dim)
         self.mid = nn.Conv2d(dim, dim, 3, padding=1)
         self.out = nn.Conv2d(dim, channels, 3, padding=1)
-        nn.init.zeros_(self.out.weight)    # zero-initialised output: nothing before it moves at step 1
+        nn.init.zeros_(self.out.weight)  # zero-initialised output: nothing before it moves at step 1
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x, t):

@@ -181,7 +181,7 @@ def accumulation_inside_one_step() -> smokestep.Training:
     return smokestep.Training(step, micro_batches)
 
 
-@healthy(still="the update comes with every fourth call, and three are recorded")
+@healthy()
 def accumulation_over_four_calls() -> smokestep.Training:
     model = MLP()
     optimizer = torch.optim.Adam(model.parameters())

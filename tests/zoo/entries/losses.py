@@ -1,4 +1,4 @@
-"""Losses: written by hand, combined, weighted, masked; over classes, intervals, ranks, distributions and derivatives."""
+"""Losses: written by hand, combined, weighted, masked; over classes, ranks, distributions and derivatives."""
 
 from __future__ import annotations
 
@@ -278,7 +278,9 @@ def energy_and_forces() -> smokestep.Training:
 
     def loss_of(model, positions, energies, forces):
         positions = positions.detach().requires_grad_()
-        distances = torch.stack([(positions[:, i] - positions[:, j]).norm(dim=-1) for i, j in ((0, 1), (0, 2), (1, 2))], 1)
+        distances = torch.stack(
+            [(positions[:, i] - positions[:, j]).norm(dim=-1) for i, j in ((0, 1), (0, 2), (1, 2))], 1
+        )
         energy = model(distances).squeeze(-1)
         predicted = -torch.autograd.grad(energy.sum(), positions, create_graph=True)[0]
         return F.mse_loss(energy, energies) + F.mse_loss(predicted, forces)

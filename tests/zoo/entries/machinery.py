@@ -1,4 +1,4 @@
-"""The framework's machinery: custom functions, function transforms, checkpointing, compilation, parametrizations, hooks."""
+"""The framework's machinery: custom functions, transforms, checkpointing, compilation, parametrizations, hooks."""
 
 from __future__ import annotations
 
@@ -189,7 +189,10 @@ def checkpoint_sequential_segments() -> smokestep.Training:
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
-            self.layers, self.head = nn.Sequential(*[nn.Sequential(nn.Linear(8, 8), nn.Tanh()) for _ in range(4)]), nn.Linear(8, 3)
+            self.layers, self.head = (
+                nn.Sequential(*[nn.Sequential(nn.Linear(8, 8), nn.Tanh()) for _ in range(4)]),
+                nn.Linear(8, 3),
+            )
 
         def forward(self, x):
             return self.head(checkpoint_sequential(self.layers, 2, x, use_reentrant=False))
@@ -367,13 +370,15 @@ def parameter_list_and_dict() -> smokestep.Training:
 @healthy()
 def lazy_modules() -> smokestep.Training:
     model = nn.Sequential(nn.LazyLinear(16), nn.LazyBatchNorm1d(), nn.ReLU(), nn.LazyLinear(3))
-    model(torch.randn(2, 8))    # materialises the parameters before the optimizer takes them
+    model(torch.randn(2, 8))  # materialises the parameters before the optimizer takes them
     return classify(model)
 
 
 @healthy()
 def parameter_free_but_for_the_head() -> smokestep.Training:
-    return classify(nn.Sequential(nn.Unflatten(1, (2, 4)), nn.AvgPool1d(2), nn.Softsign(), nn.Flatten(), nn.Linear(4, 3)))
+    return classify(
+        nn.Sequential(nn.Unflatten(1, (2, 4)), nn.AvgPool1d(2), nn.Softsign(), nn.Flatten(), nn.Linear(4, 3))
+    )
 
 
 @healthy()

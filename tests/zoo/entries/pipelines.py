@@ -173,7 +173,7 @@ class Residual(nn.Module):
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
-        nn.init.zeros_(self.bn2.weight)    # zero-gamma: the block starts as the identity
+        nn.init.zeros_(self.bn2.weight)  # zero-gamma: the block starts as the identity
 
     def forward(self, x):
         out = F.relu(self.bn1(self.conv1(x)), inplace=True)
@@ -265,7 +265,7 @@ def detector_with_matched_boxes() -> smokestep.Training:
         features = backbone(images)
         scores = score_head(features).flatten(2).transpose(1, 2)
         predicted = box_head(features).flatten(2).transpose(1, 2).sigmoid()
-        with torch.no_grad():    # each object takes the cell that fits best
+        with torch.no_grad():  # each object takes the cell that fits best
             cost = torch.cdist(predicted, boxes) - scores.softmax(-1).gather(2, labels[:, None].expand(-1, 16, -1))
             matched = cost.argmin(dim=1)
         rows = torch.arange(len(images))[:, None]

@@ -238,7 +238,7 @@ def ddpg() -> smokestep.Training:
 
         actor_loss = -critic(b["obs"], actor(b["obs"])).mean()
         actor_optimizer.zero_grad()
-        actor_loss.backward()    # also reaches the critic, whose gradients are cleared before its next backward
+        actor_loss.backward()  # also reaches the critic, whose gradients are cleared before its next backward
         actor_optimizer.step()
         soft_update(critic_target, critic)
         soft_update(actor_target, actor)

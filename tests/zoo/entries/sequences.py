@@ -26,7 +26,7 @@ class RNNLanguageModel(nn.Module):
         self.encoder = nn.Embedding(VOCAB, 16)
         self.rnn = nn.LSTM(16, 16, num_layers=2, dropout=0.2)
         self.decoder = nn.Linear(16, VOCAB)
-        self.decoder.weight = self.encoder.weight    # tied
+        self.decoder.weight = self.encoder.weight  # tied
 
     def forward(self, x, hidden):
         out, hidden = self.rnn(self.encoder(x), hidden)
@@ -168,7 +168,7 @@ class GPT(nn.Module):
     def __init__(self, dim: int = 16, block: int = 12):
         super().__init__()
         self.wte = nn.Embedding(VOCAB, dim)
-        self.wpe = nn.Embedding(block, dim)    # longer than any batch: its last rows are never looked up
+        self.wpe = nn.Embedding(block, dim)  # longer than any batch: its last rows are never looked up
         self.blocks = nn.ModuleList([Block(dim, 2, block) for _ in range(2)])
         self.ln_f = nn.LayerNorm(dim)
         self.lm_head = nn.Linear(dim, VOCAB, bias=False)

@@ -151,7 +151,7 @@ def neural_cellular_automaton() -> smokestep.Training:
         optimizer.zero_grad()
         loss.backward()
         for p in model.parameters():
-            p.grad /= p.grad.norm() + 1e-8    # per-parameter normalisation
+            p.grad /= p.grad.norm() + 1e-8  # per-parameter normalisation
         optimizer.step()
         return loss
 
@@ -192,7 +192,7 @@ class Dynamics(nn.Module):
         super().__init__()
         self.net = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))
 
-    def forward(self, t, y):    # autonomous: the solver's interface hands over t, the field does not need it
+    def forward(self, t, y):  # autonomous: the solver's interface hands over t, the field does not need it
         return self.net(y**3)
 
 
@@ -283,7 +283,7 @@ def prototypical_episodes() -> smokestep.Training:
     optimizer = torch.optim.Adam(embed.parameters(), lr=1e-3)
 
     def step(episode):
-        support, query = episode    # [way, shot, features], [way, queries, features]
+        support, query = episode  # [way, shot, features], [way, queries, features]
         prototypes = embed(support).mean(dim=1)
         queries = embed(query.flatten(0, 1))
         labels = torch.arange(query.size(0)).repeat_interleave(query.size(1))

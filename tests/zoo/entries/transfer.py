@@ -149,7 +149,7 @@ class LoRALinear(nn.Module):
         if freeze:
             self.base.requires_grad_(False)
         self.lora_A = nn.Parameter(torch.empty(rank, base.in_features))
-        self.lora_B = nn.Parameter(torch.zeros(base.out_features, rank))    # so A gets no gradient at step 1
+        self.lora_B = nn.Parameter(torch.zeros(base.out_features, rank))  # so A gets no gradient at step 1
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))
         self.scale = alpha / rank
 
