@@ -9,6 +9,7 @@ import linecache
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -52,7 +53,9 @@ def run_example(code: str, name: str, **choices: Any) -> Report:
     with _file(code, name) as module:
         if not callable(getattr(module, "training", None)):
             raise ValueError(f"the example {name} must define a function `training` that returns a smokestep.Training")
-        return examine(module.training, **choices)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # some examples do what their framework warns of
+            return examine(module.training, **choices)
 
 
 def inside(line: Line | None, name: str) -> bool:

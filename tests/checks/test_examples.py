@@ -42,4 +42,4 @@ def test_good_gives_nothing(entry: str) -> None:
     report = run_example(examples(check)["Good"], f"{check.name.replace('-', '_')}_good")
     assert not report.findings, told(report)
     assert not report.error, told(report)
-    assert report.checks[check.name].verdict.value == "pass", told(report)
+    assert report.checks[check.name].verdict.value in ("pass", "notApplicable"), told(report)

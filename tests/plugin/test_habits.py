@@ -143,7 +143,9 @@ def test_an_overrun_is_told_and_fails_only_when_strict(pytester: pytest.Pytester
     )
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["*smokestep: over their time budget*", "*::test_slow took 0.* s; its budget is 0.01 s"])
+    result.stdout.fnmatch_lines(
+        ["*smokestep: over their time budget*", "*::test_slow took 0.* s; its budget is 0.01 s"]
+    )
     pytester.makeini("[pytest]\nsmokestep_strict = true")
     result = pytester.runpytest_inprocess()
     result.assert_outcomes(failed=1)
