@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -43,6 +44,9 @@ def main() -> None:
         code = USAGE
     except (click.Abort, KeyboardInterrupt):
         code = INTERRUPTED
+    except BrokenPipeError:  # `smokestep list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = CLEAN
     end = threading.Timer(LINGER, os._exit, [code])
     end.daemon = True
     end.start()
@@ -80,7 +84,7 @@ def _choices(command: Command) -> Command:
 
 
 @cli.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False})
-@click.option("-m", "as_module", is_flag=True, help="TARGET is a module, as in `python -m`.")
+@click.option("-m", "as_module", is_flag=True, help="SCRIPT is the name of a module, as in `python -m`.")
 @click.option("--quiet", is_flag=True, help="Hide what the script and its child processes print.")
 @click.option("--seed", type=int, help="Seed all random generators before the script starts (default: leave them be).")
 @_choices
@@ -96,7 +100,9 @@ def run(
     output: str | None,
     **choices: Any,
 ) -> int:
-    """Watch the first optimizer steps of a training script, unchanged, then stop it and report.
+    """Watch the first steps of a training script, and report.
+
+    The script is run unchanged and, once every optimizer has taken --steps steps, it is stopped.
 
     Give smokestep's options before SCRIPT; everything after it goes to the script. SCRIPT may be a file, a folder or
     zip file with a __main__.py, or with -m a module. The script's output is shown as ever, followed by the report;
@@ -124,11 +130,10 @@ def run(
             updates, trained = len(steps.of("update", "manual")), bool(steps.of("backward", "update", "manual"))
         if ending.how == "raised" and ending.error is not None:
             report = engine.ended_by(report, ending.error)
-        if not updates and not report.findings:
+        if not trained or not (updates or report.findings):  # a script that only predicts has no fault of training
             untold = Outcome(Verdict.NOT_APPLICABLE, "the script took no training step")
-            report = replace(
-                report, verdict=Verdict.OPEN, checks={each.name: untold for each in settings.checks}, steps=0
-            )
+            outcomes = {each.name: untold for each in settings.checks}
+            report = replace(report, verdict=Verdict.OPEN, findings=(), checks=outcomes, steps=0)
         report = replace(report, notes=(*report.notes, *_notes(name, updates, ending, live is not None)))
         return _written([report], format_, output), _exit_code(report, ending)
 
@@ -180,9 +185,9 @@ def _exit_code(report: Report, ending: launch.Ending | None = None) -> int:
 @_choices
 @click.argument("targets", nargs=-1, required=True, metavar="FILE[:NAME]...")
 def check(targets: tuple[str, ...], seed: int | None, format_: Format, output: str | None, **choices: Any) -> int:
-    """Examine the functions in FILE that build a smokestep.Training.
+    """Examine functions that build a smokestep.Training.
 
-    Without NAME: every function of the file that takes no arguments and is annotated `-> smokestep.Training`, or is
+    Without NAME: every function of FILE that takes no arguments and is annotated `-> smokestep.Training`, or is
     called `training` or `training_...`. The JSON is one report, or a list of reports if there are several functions.
     """
     reports = []
@@ -256,7 +261,7 @@ def _all_checks() -> dict[str, Check]:
 @cli.command("list")
 @click.option("--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def list_(format_: Format) -> None:
-    """Every check by family: its name, how sure it is, and what it finds."""
+    """List the checks by family."""
     checks = sorted(_all_checks().values(), key=lambda each: (each.family, each.name))
     if format_ == "json":
         import json
@@ -267,18 +272,21 @@ def list_(format_: Format) -> None:
         return
     from rich.table import Table
 
-    table = Table.grid(padding=(0, 2))
-    for each in checks:
-        style = "red" if each.severity is Severity.DEFECT else "yellow"
-        table.add_row(each.family, each.name, f"[{style}]{each.severity.value}[/]", each.summary)
-    _console().print(table)
-    click.echo("\nsmokestep explain CHECK shows one of them in full")
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for family, members in groupby(checks, lambda each: each.family):
+        table.add_row(f"[bold]{family}[/]")
+        for each in members:
+            unsure = "" if each.severity is Severity.DEFECT else " [yellow]?[/]"
+            table.add_row(f"  {each.name}{unsure}", each.summary.removeprefix("Finds "))
+    _show(table)
+    click.echo("\n? a suspicion: heuristic, fails only under --strict; the others are certain when they speak")
+    click.echo("smokestep explain CHECK shows one of them in full")
 
 
 @cli.command("explain")
 @click.argument("name", metavar="CHECK")
 def explain_(name: str) -> None:
-    """What a check finds, why it matters, wrong and right code, and how to allow it."""
+    """Show what a check finds, why, and how to allow it."""
     from rich.markdown import Markdown
 
     checks = _all_checks()
@@ -286,20 +294,28 @@ def explain_(name: str) -> None:
         near = difflib.get_close_matches(name, checks, n=3, cutoff=0.4)
         meant = f"did you mean {', '.join(near)}? " if near else ""
         raise click.UsageError(f"there is no check {name!r}; {meant}`smokestep list` names them all")
-    _console().print(Markdown(explain.page(checks[name])))
+    _show(Markdown(explain.page(checks[name])))
 
 
-def _console() -> Any:
+def _show(content: Any) -> None:
+    """In colour on a terminal; elsewhere plain, without the blanks that paint a background."""
     from rich.console import Console
 
-    return Console(width=min(Console().width, 100))
+    console = Console(width=min(Console().width, 100))
+    with console.capture() as page:
+        console.print(content)
+    text = page.get()
+    click.echo(text if console.is_terminal else "\n".join(map(str.rstrip, text.splitlines())))
 
 
 @cli.command()
 @click.argument("name", metavar="CHECK")
 @click.option("--family", help="The family it belongs to (in smokestep's own source tree).")
 def new(name: str, family: str | None) -> None:
-    """Write the file of a new check, with a small rule that works, and say what to do next."""
+    """Start a check of your own.
+
+    Writes its file, with a small rule that works as it stands, and says what to do next.
+    """
     try:
         file, after = scaffold.write(name, family, Path.cwd())
     except FileExistsError as error:

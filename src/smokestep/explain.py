@@ -12,7 +12,7 @@ def page(check: Check) -> str:
     """Title, severity, the check's own page, its options with defaults and sources, and how to allow it."""
     facts = [f"**{check.severity.value}**", check.family, f"since {check.since}"]
     if check.explains:
-        facts.append(f"also tells what {', '.join(f'`{name}`' for name in check.explains)} would say of the same cause")
+        facts.append(f"tells under itself: {', '.join(f'`{name}`' for name in check.explains)}")
     parts = [f"# {check.name}", " · ".join(facts), check.page.strip()]
     if check.options:
         parts.append(_options(check))

@@ -6,6 +6,7 @@ The file is run under its own name, as an import would, and nothing is written b
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import os
 import sys
@@ -61,6 +62,7 @@ def _builds(value: Any, module: types.ModuleType) -> bool:
     return (annotated or named) and all(each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD) for each in needed)
 
 
+@functools.cache
 def _module(file: str) -> types.ModuleType:
     folder, name = os.path.dirname(file), os.path.splitext(os.path.basename(file))[0]
     package: list[str] = []

@@ -6,6 +6,7 @@ Out of reach: `os._exit`, which ends the process at once, and steps taken in pro
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import runpy
@@ -243,15 +244,18 @@ def _ending(error: BaseException) -> Ending:
 
 
 def users_frames(traceback: types.TracebackType | None) -> types.TracebackType | None:
-    """The traceback without the frames by which smokestep started and observed the script."""
+    """The traceback without the frames by which smokestep started and observed the user's code."""
     frames = []
     while traceback is not None:
         frames.append(traceback)
         traceback = traceback.tb_next
-    kept = None
+    kept: types.TracebackType | None = None
     for each in reversed(frames):
         file = each.tb_frame.f_code.co_filename
-        ours = file.startswith((HERE + os.sep, "<frozen runpy>", "<frozen importlib")) or file == runpy.__file__
+        ours = file.startswith((HERE + os.sep, "<frozen runpy>", "<frozen importlib")) or file in (
+            runpy.__file__,
+            contextlib.__file__,
+        )
         if not ours and not file.endswith(os.path.join("torch", "overrides.py")):
             kept = types.TracebackType(kept, each.tb_frame, each.tb_lasti, each.tb_lineno)
     return kept

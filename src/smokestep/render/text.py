@@ -67,7 +67,9 @@ def _failure(report: Report, width: int) -> Iterator[RenderableType]:
     if error.line:
         yield _indented(_source(error.line, ()))
     if error.completed:
-        yield _indented(f"It ended after {_many(error.completed, 'complete step')}, which are judged below.")
+        yield _indented(
+            f"It ended after {_many(error.completed, 'complete step')}; what was seen until then is judged below."
+        )
     else:
         yield _indented("It ended before the first training step was complete.")
 
@@ -76,9 +78,8 @@ def _headline(report: Report, width: int) -> Iterator[RenderableType]:
     parts = [(len(report.defects), "defect"), (len(report.suspicions), "suspicion")]
     told = ", ".join(_many(count, word) for count, word in parts if count)
     if not told:
-        judged = report.verdict is Verdict.PASS or report.count(Verdict.PASS)
-        told = "no defect" if judged else "nothing could be judged"
-        told += " so far" if judged and report.error else ""
+        judged = report.count(Verdict.PASS) and not (report.error and not report.error.completed)
+        told = "nothing could be judged" if not judged else "no defect so far" if report.error else "no defect"
     style = {Verdict.FAIL: "bold red", Verdict.PASS: "bold green"}.get(report.verdict, "bold yellow")
     head = Text(told, style)
     head.append(f" in {_subject(report)}" if _subject(report) else "", "bold")
@@ -97,7 +98,10 @@ def _headline(report: Report, width: int) -> Iterator[RenderableType]:
 
 def _subject(report: Report) -> str:
     training = report.training
-    return _short(training.file) if training.file else training.name
+    if not training.file:
+        return training.name
+    file = _short(training.file)
+    return file if training.name in (os.path.basename(file), "") else f"{file}:{training.name}"
 
 
 def _facts(report: Report) -> Iterator[str]:
@@ -146,37 +150,41 @@ def _finding(finding: Finding, width: int) -> Iterator[RenderableType]:
 
 def _source(cause: Line | None, related: Iterable[tuple[Line, str]]) -> RenderableType:
     """The cause with the line before and after it, and the related lines with their notes, in order, file by file."""
-    notes = {(line.file, line.line): (line.code, note) for line, note in related}
-    lines = dict(notes)
+    lines: dict[tuple[str, int], str] = {}
+    notes: dict[tuple[str, int], list[str]] = {}
+    for line, note in [(cause, ""), *related] if cause else related:
+        lines.setdefault((line.file, line.line), _text(line.file, line.line, line.code))
+        notes.setdefault((line.file, line.line), []).extend([note] if note else [])
     if cause:
-        lines[cause.file, cause.line] = (cause.code, notes.get((cause.file, cause.line), ("", ""))[1])
         for beside in (cause.line - 1, cause.line + 1):
             if text := _text(cause.file, beside):
-                lines.setdefault((cause.file, beside), (text, ""))
+                lines.setdefault((cause.file, beside), text)
     main = cause.file if cause else min(lines)[0]
-    blocks: list[RenderableType] = []
     ordered = sorted(lines.items(), key=lambda each: (each[0][0] != main, each[0]))
+    blocks: list[RenderableType] = []
     for file, group in groupby(ordered, lambda each: each[0][0]):
-        rows = [(number, code or _text(file, number), note) for (_, number), (code, note) in group]
-        indent = min((len(code) - len(code.lstrip()) for _, code, _ in rows if code.strip()), default=0)
-        table = Table.grid(padding=(0, 1))
-        table.add_column(justify="right", no_wrap=True)
+        rows = [(number, code) for (_, number), code in group]
+        indent = min((len(code) - len(code.lstrip()) for _, code in rows if code.strip()), default=0)
+        table = Table.grid()
+        table.add_column(no_wrap=True)
         table.add_column()
-        table.add_column()
-        for number, code, note in rows:
+        digits = len(str(rows[-1][0]))
+        for number, code in rows:
             is_cause = cause is not None and (file, number) == (cause.file, cause.line)
-            style = "bold" if is_cause else "" if note else "dim"
-            mark = "> " if is_cause else "  "
-            aside = Text(f"  ← {note}" if note else "", "cyan")
-            table.add_row(Text(f"{mark}{number} |", style), Text(f" {code[indent:]}", style), aside)
+            aside = "; ".join(notes.get((file, number), ()))
+            style = "bold" if is_cause else "" if aside else "dim"
+            shown = Text.assemble((code[indent:], style), (f"   ← {aside}" if aside else "", "cyan"))
+            table.add_row(Text(f"{'>' if is_cause else ' '} {number:{digits}} |  ", style), shown)
         if file != main:
             blocks.append(Text(f"  {_short(file)}", "dim"))
         blocks.append(table)
     return Group(*blocks)
 
 
-def _text(file: str, number: int) -> str:
-    return linecache.getline(file, number).rstrip() if number > 0 else ""
+def _text(file: str, number: int, code: str = "") -> str:
+    """The line as it stands in the file, indented; or `code`, where the file is not here or has changed."""
+    line = linecache.getline(file, number).rstrip() if number > 0 else ""
+    return line if code.strip() in line else code
 
 
 def _small_print(report: Report) -> Iterator[RenderableType]:
@@ -187,7 +195,7 @@ def _small_print(report: Report) -> Iterator[RenderableType]:
     if reasons:
         yield Text.assemble("\n", ("could not tell", "bold"), (": neither passed nor failed", "dim"))
     for reason, names in reasons.items():
-        yield _indented(_labelled(", ".join(names), reason))
+        yield _indented(f"{_some(names)}: {reason}")
     if report.allowed or report.left_out:
         yield ""
     for finding, why in report.allowed:
@@ -240,7 +248,7 @@ def _short(file: str) -> str:
 
 def _labelled(label: str, text: str) -> RenderableType:
     row = Table.grid()
-    row.add_column(no_wrap=len(label) < 30, max_width=44)
+    row.add_column(no_wrap=True)
     row.add_column()
     row.add_row(Text(f"{label}: ", "dim"), text)
     return row
