@@ -22,8 +22,8 @@ def training(warmup):
         optimizer.zero_grad()
         loss = F.cross_entropy(model(x), y)
         loss.backward()
-        optimizer.step()  # BUG: zero-learning-rate
-        scheduler.step()
+        optimizer.step()
+        scheduler.step()  # BUG: zero-learning-rate
         return loss
 
     return smokestep.Training(step, (x, y))

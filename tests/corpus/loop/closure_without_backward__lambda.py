@@ -19,7 +19,7 @@ class Fitter:
         self.optimizer.zero_grad()
         loss = F.mse_loss(self.model(x), y)
         loss.backward()
-        self.optimizer.step(lambda: loss)  # BUG: closure-without-backward
+        self.optimizer.step(lambda: loss)  # BUG?: closure-without-backward
         return loss
 
 

@@ -12,14 +12,14 @@ import smokestep
 class Trainer:
     def __init__(self, lr):
         self.model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 3))
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=lr)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=lr)  # BUG: zero-learning-rate
 
     def fit_batch(self, batch):
         x, y = batch
         self.optimizer.zero_grad()
         loss = F.cross_entropy(self.model(x), y)
         loss.backward()
-        self.optimizer.step()  # BUG: zero-learning-rate
+        self.optimizer.step()
         return loss
 
 

@@ -1,0 +1,1 @@
+"""What recording and examining cost: `python -m bench`, or `make bench`."""
