@@ -40,31 +40,23 @@ def _root(index: int, ordered: Sequence[Finding], checks: Mapping[str, Check]) -
 
 
 def _parent(index: int, ordered: Sequence[Finding], checks: Mapping[str, Check]) -> int | None:
-    finding = ordered[index]
-    others = [each for each in range(len(ordered)) if each != index and _as_severe(ordered[each], finding)]
-    for each in others:
-        if _explains(ordered[each], finding, checks) and not (
-            each > index and _explains(finding, ordered[each], checks)
-        ):
-            return each
-    for each in others:
-        if each < index and _same_line(ordered[each], finding) and not _explains(finding, ordered[each], checks):
-            return each
-    return None
+    finding, others = ordered[index], [each for each in range(len(ordered)) if each != index]
+    explaining = [each for each in others if _explains(ordered[each], finding, checks)]
+    explained = [each for each in others if _explains(finding, ordered[each], checks)]
+    before = [each for each in others if each < index and _same_line(ordered[each], finding)]
+    named = [each for each in explaining if each < index or each not in explained]
+    return next(iter([*named, *(each for each in before if each not in explained)]), None)
 
 
 def _explains(root: Finding, finding: Finding, checks: Mapping[str, Check]) -> bool:
     named = root.check in checks and finding.check in checks[root.check].explains
     covered = not root.subjects or not finding.subjects or set(finding.subjects) <= set(root.subjects)
-    return named and covered
+    hides = root.severity is not Severity.DEFECT and finding.severity is Severity.DEFECT
+    return named and covered and not hides
 
 
 def _same_line(one: Finding, other: Finding) -> bool:
     return bool(one.cause and other.cause) and str(one.cause) == str(other.cause)
-
-
-def _as_severe(root: Finding, finding: Finding) -> bool:
-    return root.severity is Severity.DEFECT or finding.severity is not Severity.DEFECT
 
 
 def _sentence(finding: Finding) -> str:

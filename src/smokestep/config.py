@@ -138,7 +138,7 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", list:
 
 
 def _typed(key: str, value: Any, like: Any) -> Any:
-    """`value` if it has the type of `like`; a whole number is a number too, and `like`'s first element is that of all."""
+    """`value` if it has the type of `like`, in a list that of its first element; a whole number is a number too."""
     wanted = list if isinstance(like, (list, tuple)) else type(like)
     allowed = {float: (int, float), list: (list, tuple)}.get(wanted, (wanted,))
     fits = like is None or (isinstance(value, allowed) and (wanted is bool) == isinstance(value, bool))

@@ -25,7 +25,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The training that was examined: its name and place, models with their parameter counts, optimizers with their kind."""
+    """The training that was examined: its name and place, parameter counts by model, classes by optimizer."""
 
     name: str = ""
     file: str | None = None
@@ -88,17 +88,9 @@ class Report:
         return sum(outcome.verdict is verdict for outcome in self.checks.values())
 
     def __str__(self) -> str:
-        try:
-            from smokestep.render.text import render
-        except ImportError:
-            return "\n".join(
-                [str(self.error) if self.error else f"{self.verdict.value}: {len(self.findings)} findings"]
-                + [
-                    f"{f.check} {f.where.path} {f.cause or ''}\n    {f.message}\n    try: {f.hint}"
-                    for f in self.findings
-                ]
-            )
-        return str(render(self, width=100, color=False))
+        from smokestep.render.text import render
+
+        return render(self, width=100, color=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON values, by the documented schema."""
@@ -128,9 +120,16 @@ class Report:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Report:
-        """The report that `to_dict` gave. Raises `ValueError` for another schema version."""
+        """The report that `to_dict` gave. Raises `ValueError` for another schema version, or if it is no report."""
         if values.get("schema") != SCHEMA:
             raise ValueError(f"this report has schema {values.get('schema')!r}; this smokestep reads schema {SCHEMA}")
+        try:
+            return cls._read(values)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"this is no smokestep report: {error!r}") from error
+
+    @classmethod
+    def _read(cls, values: Mapping[str, Any]) -> Report:
         error = values["error"]
         return cls(
             verdict=Verdict(values["verdict"]),

@@ -23,8 +23,8 @@ _NO_BATCH: Any = object()
 class Training:
     """One training, as the user runs it.
 
-    `step`: a function that does one whole training step (clear, forward, loss, backward, update), called with `batch` if
-    one is given, else with nothing; it may return the loss. Or a mapping of such functions by name, called in turn.
+    `step`: a function that does one whole training step (clear, forward, loss, backward, update), called with `batch`
+    if one is given, else with nothing; it may return the loss. Or a mapping of such functions by name, called in turn.
     The rest is optional and is discovered while the step runs: `model` and `optimizer` (one, or a mapping by name),
     `loss(output, target)`, `forward(inputs)`. Declarations: `trains` (what a step must train; all else must then stay
     bit-identical) and `untouched`: names, patterns ("encoder.*"), parameters or modules, or a mapping of these by step
