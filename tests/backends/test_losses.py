@@ -95,16 +95,17 @@ def test_two_inputs_and_a_target_are_told_apart():
 def test_entries_that_cannot_be_read_leave_the_attributes():
     call = told("mse_loss", torch.randn(3, device="meta"), torch.randn(3, device="meta"))
     assert call.prediction.shape == (3,) and call.prediction.low is None
-    shapes = []
+
+
+def test_calls_inside_transforms_are_not_observed():
+    inside = []
 
     def one(x, y):
-        seen = observe("mse_loss", (x, y), {})
-        assert seen is not None
-        shapes.append((finish(seen, EMPTY, None).prediction.shape, seen.prediction.vector))
+        inside.append(observe("mse_loss", (x, y), {}))
         return F.mse_loss(x, y)
 
     torch.func.vmap(one)(torch.randn(4, 3), torch.randn(4, 3))
-    assert shapes == [((3,), None)]
+    assert inside == [None]
 
 
 def test_nan_shows_in_the_range_and_bfloat16_and_bool_are_measured():

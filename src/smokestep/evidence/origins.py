@@ -22,6 +22,7 @@ PICKS = frozenset(
     "roll".split()
 )
 TRANSPARENT = VIEWS | PICKS
+COPIES = VIEWS - frozenset("permute transpose t T mT H mH swapaxes swapdims movedim moveaxis transpose_ t_".split())
 JOINS = frozenset("cat concat concatenate stack hstack vstack".split())
 NORMALISES = frozenset({"softmax", "log_softmax", "softmin"})
 ALIASES: Mapping[str, str] = {
@@ -31,7 +32,9 @@ ALIASES: Mapping[str, str] = {
     "special_softmax": "softmax",
 }
 # What ends a network with scores of any size and sign.
-LINEAR_LAYERS = frozenset("linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d addmm".split())
+LINEAR_LAYERS = frozenset(
+    "linear conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d addmm".split()
+)
 SUMS = frozenset("sum mean add __add__ __radd__ __iadd__".split())
 
 
@@ -124,3 +127,22 @@ def narrow_layer(graph: Graph, value: int) -> bool:
         for weight in weights
         if len(weight.shape) == 2 or weight.shape[:1] == (1,)
     )
+
+
+def same_entries(graph: Graph, value: int) -> int:
+    """The value that a value is a mere copy, cast or reshape of: the same entries in the same order."""
+    while (op := graph.maker(value)) is not None and op.reads and op.name in COPIES:
+        value = op.reads[0]
+    return value
+
+
+def turned_at(graph: Graph, value: int) -> Op | None:
+    """The first op on the way from a value to a root that changes its sign."""
+    readers, needed = graph.readers(), graph.backward_of(graph.roots)
+    while True:
+        after = [op for op in readers.get(value, ()) if not needed.isdisjoint(op.makes)]
+        if len(after) != 1 or not after[0].makes:
+            return None
+        if slope(after[0], after[0].reads.index(value)) == -1:
+            return after[0]
+        value = after[0].makes[0]

@@ -1,4 +1,4 @@
-"""What backward was called on: the losses of each step, whether the root still has its history, and where gradient ends.
+"""What backward was called on: the losses of each step, whether they still have a history, and where gradient ends.
 
 Pure questions to the graph and the events of the loop; "None" always means "not so, or not certain".
 """
@@ -23,7 +23,7 @@ class Total:
     """One line that calls backward: the losses there, a tuple for each step, and what they did.
 
     `still`: every gradient that arrived was exactly zero. `moved`: the largest update of a parameter that this loss
-    reaches, as a share of the parameter's scale, in the steps before the last. `root`, `step`: one value it started from.
+    reaches, as a share of the parameter's scale, in the steps before the last. `root`, `step`: a value it began with.
     """
 
     line: Line | None
@@ -86,12 +86,14 @@ def bare_root(graph: Graph, backward: Backward, losses: Losses) -> Op | None:
         if not history:
             break
         if len(history) > 1 or slope(op, history[0]) is None:
-            return None    # more than a weight lies between: a loss of something that requires gradient
+            return None  # more than a weight lies between: a loss of something that requires gradient
         value = graph.values[op.reads[history[0]]]
     if value.kind == "parameter" or not value.requires_grad or math.prod(value.shape) != 1:
         return None
     if op is not None and any(graph.values[each].kind == "parameter" for each in graph.backward_of([value.id])):
-        asked = [each for each in graph.ops if each.name == "requires_grad_" and not set(each.reads).isdisjoint(op.reads)]
+        asked = [
+            each for each in graph.ops if each.name == "requires_grad_" and not set(each.reads).isdisjoint(op.reads)
+        ]
         return next((each for each in (*asked, op) if each.line), op)
     # A leaf whose making was not seen: it is the loss if it holds the loss's number, to the last bit.
     same = [call for call in losses.calls if call.step == graph.step and call.loss and call.loss == value.peak]

@@ -121,7 +121,12 @@ def operands(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tup
 
 
 def observe(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seen | None:
-    """Measure one call of a recognised loss, right before it runs; None if its arguments do not fit its signature."""
+    """Measure one call of a recognised loss, right before it runs.
+
+    None if its arguments do not fit its signature, or inside torch.func transforms: their tensors end with them.
+    """
+    if torch._C._are_functorch_transforms_active():
+        return None
     given, pair = _bound(name, args, kwargs), operands(name, args, kwargs)
     if given is None or pair is None:
         return None
@@ -185,10 +190,10 @@ def _measure(
     ignored: int | None = None,
     counted: bool = False,
 ) -> Measured:
-    """The operand's attributes and statistics. A tensor without readable entries (meta, batched by vmap) has none."""
+    """The operand's attributes and statistics. A tensor without readable entries (meta, spread over devices) has none."""
     measured = Measured(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), bool(tensor.requires_grad))
     try:
-        found = _statistics(_plain(tensor), along, exponentials, ignored, counted)
+        found = _statistics(tensor, along, exponentials, ignored, counted)
         if found:
             measured.names = tuple(found)
             measured.vector = torch.stack([each.reshape(()).to(torch.float32) for each in found.values()])
@@ -197,22 +202,10 @@ def _measure(
     return measured
 
 
-def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor under the wrappers of torch.func.grad; one batched by vmap or spread over devices is refused."""
-    if is_traceable_wrapper_subclass(tensor):
-        raise TypeError("its entries are not here")
-    functorch = torch._C._functorch
-    while functorch.is_functorch_wrapped_tensor(tensor):
-        if functorch.is_batchedtensor(tensor):
-            raise TypeError("batched by vmap")
-        tensor = functorch.get_unwrapped(tensor)
-    return tensor
-
-
 def _statistics(
     tensor: torch.Tensor, along: int | None, exponentials: bool, ignored: int | None, counted: bool
 ) -> dict[str, torch.Tensor]:
-    if not tensor.numel() or tensor.is_complex() or tensor.is_meta:
+    if not tensor.numel() or tensor.is_complex() or tensor.is_meta or is_traceable_wrapper_subclass(tensor):
         return {}
     tensor = tensor.detach()
     if tensor.dtype == torch.bool:

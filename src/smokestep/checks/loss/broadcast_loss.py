@@ -1,8 +1,8 @@
 """Finds a loss whose prediction and target broadcast against each other, so that samples are mixed.
 
 ## What it finds
-An elementwise loss (`mse_loss`, `l1_loss`, `huber_loss`, …), or a difference written by hand, of `[B, 1]` against `[B]`:
-the result is `[B, B]`, every prediction against every target.
+An elementwise loss (`mse_loss`, `l1_loss`, `huber_loss`, …), or a difference written by hand, of `[B, 1]` against
+`[B]`: the result is `[B, B]`, every prediction against every target.
 
 ## Why it matters
 The loss is minimal when every prediction is the mean of all targets, so the network learns to ignore its input. It
@@ -64,8 +64,8 @@ def broadcast_loss(losses: Losses, flow: Flow) -> Iterator[Said]:
         mixing = [each.target is not None and mixes(each.prediction.shape, each.target.shape) for each in group]
         if target and all(mixing):
             yield Finding(
-                message=f"`{call.name}` compares a prediction of shape {list(call.prediction.shape)} with a target of shape "
-                f"{list(target.shape)}: every prediction meets every target",
+                message=f"`{call.name}` compares a prediction of shape {list(call.prediction.shape)} with a target of "
+                f"shape {list(target.shape)}: every prediction meets every target",
                 where=call.place,
                 cause=call.line,
                 hint="give both one shape: squeeze the prediction, or unsqueeze the target",
@@ -75,8 +75,8 @@ def broadcast_loss(losses: Losses, flow: Flow) -> Iterator[Said]:
     by_hand = mixed_differences(flow.graphs[0]) if flow.graphs else ()
     for op, first, second, certain in by_hand:
         yield Finding(
-            message=f"`{op.name}` takes values of shape {list(first)} and {list(second)}, one from the network and one from "
-            "the data: in the result every one meets every other",
+            message=f"`{op.name}` takes values of shape {list(first)} and {list(second)}, one from the network and one "
+            "from the data: in the result every one meets every other",
             where=Place.of(op.module or None, op.line),
             cause=op.line,
             hint="give both one shape: squeeze the prediction, or unsqueeze the target",

@@ -6,8 +6,8 @@
 total as a number (`.item()`, `.detach()`) and reaches no backward in any other way.
 
 ## Why it matters
-`requires_grad=True` silences the error that would have told of the missing history. Backward then stops at the new leaf:
-no parameter receives anything. A term added as a number changes the printed loss and nothing else.
+`requires_grad=True` silences the error that would have told of the missing history. Backward then stops at the new
+leaf: no parameter receives anything. A term added as a number changes the printed loss and nothing else.
 
 ## Bad
 ```python
@@ -84,5 +84,7 @@ def detached_loss(losses: Losses, flow: Flow) -> Iterator[Said]:
                 cause=op.line or group[0].line,
                 hint="add the tensor itself",
                 severity=group[0].severity,
-                related=((group[0].line, "the term is computed here"),) if group[0].line and group[0].line != op.line else (),
+                related=((group[0].line, "the term is computed here"),)
+                if group[0].line and group[0].line != op.line
+                else (),
             )

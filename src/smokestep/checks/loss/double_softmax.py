@@ -42,8 +42,8 @@ def training():
 You bound the logits on purpose, as a strong form of label smoothing.
 
 ## Source
-Karpathy, "A Recipe for Training Neural Networks" (2019); the documentation of `torch.nn.CrossEntropyLoss`: "the input is
-expected to contain the unnormalized logits".
+Karpathy, "A Recipe for Training Neural Networks" (2019); the documentation of `torch.nn.CrossEntropyLoss`: "the input
+is expected to contain the unnormalized logits".
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def double_softmax(losses: Losses, flow: Flow, *, tolerance: float = 1e-2) -> It
             if call.name == "cross_entropy" and call.classes:
                 floor = f": the loss cannot fall below {math.log1p((call.classes - 1) / math.e):.2f}"
             yield Finding(
-                message=f"`{call.name}` applies its own {'softmax' if call.classes else 'sigmoid'}, and is given the result "
-                f"of `{maker}`, not logits{floor}"
+                message=f"`{call.name}` applies its own {'softmax' if call.classes else 'sigmoid'}, and is given the "
+                f"result of `{maker}`, not logits{floor}"
                 if certain
                 else f"`{call.name}` wants logits, and every row it is given is non-negative and sums to 1{floor}",
                 where=call.place,
@@ -89,7 +89,11 @@ def double_softmax(losses: Losses, flow: Flow, *, tolerance: float = 1e-2) -> It
                 hint=f"give `{call.name}` the scores from before `{maker}`" if maker else "give the loss plain scores",
                 severity=call.severity if certain else Severity.SUSPICION,
                 related=((call.line, "the loss is here"),) if call.line and line and line != call.line else (),
-                data={"low": call.prediction.low, "high": call.prediction.high, "rows": list(call.prediction.rows or ())},
+                data={
+                    "low": call.prediction.low,
+                    "high": call.prediction.high,
+                    "rows": list(call.prediction.rows or ()),
+                },
             )
 
 
@@ -98,7 +102,7 @@ def _first(call: LossCall, flow: Flow, tolerance: float) -> tuple[str, Line | No
     given = call.prediction
     rows = given.rows is not None and max(abs(each - 1) for each in given.rows) <= tolerance
     if call.classes == 1:
-        return None    # told by single-logit
+        return None  # told by single-logit
     if call.name in TAKE_LOGITS:
         if given.maker in TAKE_LOGITS[call.name] and (rows or call.classes is None):
             return given.maker, given.maker_line, True

@@ -1,12 +1,12 @@
 """Finds a loss that wants log-probabilities and is given something else.
 
 ## What it finds
-`nll_loss`, `kl_div` or `ctc_loss` whose input is the plain output of a linear or convolution layer with entries above 0,
-or probabilities that were never put through a logarithm. Entries above 0 from elsewhere are a suspicion.
+`nll_loss`, `kl_div` or `ctc_loss` whose input is the plain output of a linear or convolution layer with entries above
+0, or probabilities that were never put through a logarithm. Entries above 0 from elsewhere are a suspicion.
 
 ## Why it matters
-`nll_loss` only picks an entry and changes its sign. On logits it has no lower bound: the loss falls for ever, below zero,
-while accuracy stands still. On probabilities it learns slowly, as if it were a mean error.
+`nll_loss` only picks an entry and changes its sign. On logits it has no lower bound: the loss falls for ever, below
+zero, while accuracy stands still. On probabilities it learns slowly, as if it were a mean error.
 
 ## Bad
 ```python
@@ -83,7 +83,9 @@ def missing_log_softmax(losses: Losses, *, tolerance: float = 0.05) -> Iterator[
             cause=call.line,
             hint=f"{fix}, or give the plain scores to cross_entropy" if call.name == "nll_loss" else fix,
             severity=call.severity if exact else Severity.SUSPICION,
-            related=((given.maker_line, "this made the prediction"),) if given.maker_line not in (None, call.line) else (),
+            related=((given.maker_line, "this made the prediction"),)
+            if given.maker_line not in (None, call.line)
+            else (),
             data={"high": given.high, "exp_rows": list(given.exp_rows or ())},
         )
 

@@ -73,7 +73,7 @@ def single_logit(losses: Losses, flow: Flow) -> Iterator[Said]:
         if not any(size > 1 for size in call.prediction.shape) and not all(
             narrow_layer(flow.graphs[each.step], each.prediction.value) for each in group
         ):
-            continue    # one sample: there may be several candidates in another batch
+            continue  # one sample: there may be several candidates in another batch
         if all(softmax) or all(over):
             line = call.prediction.maker_line if all(softmax) and call.prediction.maker_line else call.line
             name = call.prediction.maker if all(softmax) else call.name
@@ -96,8 +96,8 @@ def single_logit(losses: Losses, flow: Flow) -> Iterator[Said]:
 
 def _finding(name: str, line: Line | None, shape: tuple[int, ...], severity: Severity | None, module: str) -> Finding:
     return Finding(
-        message=f"`{name}` normalises over a single entry (of shape {list(shape)}): the result is the same whatever the "
-        "network says, and its gradient is exactly zero",
+        message=f"`{name}` normalises over a single entry (of shape {list(shape)}): the result is the same whatever "
+        "the network says, and its gradient is exactly zero",
         where=Place.of(module or None, line),
         cause=line,
         hint="for two classes give the last layer two units, or keep one and use binary_cross_entropy_with_logits",

@@ -75,8 +75,8 @@ def wrong_softmax_dim(losses: Losses, flow: Flow, *, tolerance: float = 0.05) ->
                 wanted = f"over dimension {call.class_dim}, where it has its {call.classes} classes"
             measured = f"; over the classes the probabilities sum to {sums[0]:.3g} to {sums[1]:.3g}" if sums else ""
             yield Finding(
-                message=f"`{given.maker}` normalises over dimension {given.maker_dim} (of length {given.maker_size}), and "
-                f"`{call.name}` wants that {wanted}{measured}",
+                message=f"`{given.maker}` normalises over dimension {given.maker_dim} (of length {given.maker_size}), "
+                f"and `{call.name}` wants that {wanted}{measured}",
                 where=call.place,
                 cause=given.maker_line or call.line,
                 hint=f"give `{given.maker}` dim={call.class_dim if call.class_dim is not None else -1}",
@@ -94,5 +94,7 @@ def _other_dimension(call: LossCall, flow: Flow, tolerance: float) -> bool:
         return False
     if call.name == "kl_div":
         target = call.target.exp_rows if call.target and call.log_target else call.target.rows if call.target else None
-        return target is not None and max(abs(each - 1) for each in target) <= tolerance and given.maker == "log_softmax"
+        return (
+            target is not None and max(abs(each - 1) for each in target) <= tolerance and given.maker == "log_softmax"
+        )
     return call.name in ("nll_loss", "cross_entropy") and made_without_picks(flow.graphs[call.step], given.value)

@@ -1,0 +1,69 @@
+"""Numbers: the first operation whose result is not finite, forward and backward, and the health of activations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from smokestep.evidence.flow import Flow
+from smokestep.evidence.nonfinite import NotFinite, not_finite_in
+from smokestep.evidence.origins import bare, maker_of
+from smokestep.evidence.steps import Steps
+from smokestep.findings import Line
+
+if TYPE_CHECKING:
+    from smokestep.evidence import Of
+    from smokestep.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """One activation call in the last recorded step: over the units of its channel dimension, the share of units that are
+    zero for every sample (`dead`) and the share of entries in the flat part (`saturated`), each in [0, 1]."""
+
+    step: int
+    op: str
+    line: Line | None
+    module: str
+    units: int
+    dead: float
+    saturated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One tensor returned by a root model, with the interval promised for it, if any, and where the promise comes from."""
+
+    step: int
+    model: str
+    index: int
+    value: int
+    low: float
+    high: float
+    promised: tuple[float | None, float | None] | None = None
+    maker: str = ""
+    maker_line: Line | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Non-finite origins, activations, and the ranges of the outputs. `scaled`: a gradient scaler was in use."""
+
+    not_finite: tuple[NotFinite, ...] = ()
+    activations: tuple[Activation, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    scaled: bool = False
+
+    @classmethod
+    def gather(cls, world: World, of: Of) -> Numbers:
+        """Ranges and activations as recorded; what made numbers not finite, and the outputs, from the dataflow graph."""
+        recorded, graphs = world.recording().numbers, {graph.step: graph for graph in of(Flow).graphs}
+        outputs = []
+        for output in recorded.outputs:
+            maker = maker_of(graphs[output.step], output.value) if output.step in graphs else None
+            outputs.append(
+                replace(output, maker=bare(maker.name), maker_line=maker.line) if maker and not output.maker else output
+            )
+        steps = of(Steps)
+        found = (*recorded.not_finite, *(each for graph in graphs.values() for each in not_finite_in(graph, steps)))
+        return replace(recorded, not_finite=found, outputs=tuple(outputs))
