@@ -159,7 +159,7 @@ class Assembly:
             for group in optimizer.param_groups:
                 for tensor in group["params"]:
                     holders.setdefault(id(tensor), []).append(self.optimizer_names[key])
-        files = tuple(sorted({frames.shown(raw[0]) for e in self.recorder.events if (raw := e.line)}))
+        files = tuple(sorted({frames.shown(raw[0]) for e in self.recorder.events if e.kind != "step" and (raw := e.line)}))
         found = []
         explicit = self._resolve_all("trains")
         for key, tensor in {**self.models.tensors, **{k: t for k, (t, *_) in self.stray.items()}, **self._held()}.items():
@@ -220,7 +220,7 @@ class Assembly:
             for index, group in enumerate(optimizer.param_groups):
                 names = tuple(self.names[id(t)] for t in group["params"])
                 seen = tuple(step[index] for step in rates.get(key, ()) if index < len(step) and step[index] is not None)
-                groups.append(Group(names, seen, float(group.get("weight_decay") or 0.0), _keeps_moving(optimizer, group)))
+                groups.append(Group(names, seen, float(group.get("weight_decay") or 0.0), _keeps_moving(optimizer, group), bool(group.get("maximize"))))
                 for name in names:
                     parameter = known[name]
                     if name in read or (parameter.in_model and parameter.model in used_models):

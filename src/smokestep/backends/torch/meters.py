@@ -26,7 +26,7 @@ class Row:
         self.gradient: Number = None
         self.received: Number = None
         self.carried: Number = None
-        self.update: list[Tensor] = []
+        self.update: list[Number] = []
         self.rate: float | None = None
         self.called: bool | None = None
         self.requires_grad = True
@@ -78,22 +78,21 @@ def batches(items: Sequence[Tensor]) -> Iterator[list[int]]:
             yield chunk
 
 
+def extent(tensor: Tensor) -> Tensor:
+    """The least and greatest entry, as one small tensor: the cheapest exact way to the largest absolute one.
+
+    On a CPU a maximum norm takes 13 ms for 4 M entries, `aminmax` 1; both carry NaN through.
+    """
+    return torch.stack(torch.aminmax(tensor.abs() if tensor.is_complex() else tensor))
+
+
 def largest(items: Sequence[Tensor]) -> list[Number]:
     """The largest absolute entry of each tensor, 0.0 for an empty one; NaN if any entry is."""
     found: list[Number] = [0.0] * len(items)
-    dense = [index for index, item in enumerate(items) if item.layout is torch.strided and item.numel()]
-    for index in set(range(len(items))) - set(dense):
-        values = items[index].coalesce()._values() if items[index].is_sparse else items[index]
-        found[index] = values.abs().max() if values.numel() else 0.0
-    for chunk in batches([items[index] for index in dense]):
-        picked = [dense[index] for index in chunk]
-        tensors = [items[index] for index in picked]
-        if tensors[0].is_floating_point() or tensors[0].is_complex():
-            norms = torch._foreach_norm(tensors, math.inf)
-        else:
-            norms = [tensor.abs().max().float() for tensor in tensors]
-        for index, norm in zip(picked, norms):
-            found[index] = norm
+    for index, item in enumerate(items):
+        values = item.coalesce()._values() if item.is_sparse else item
+        if values.numel():
+            found[index] = extent(values)
     return found
 
 
@@ -193,7 +192,7 @@ class Book:
             values = [item.tensor.detach() for item in same]
             shadows = [item.shadow for item in same]
             if values[0].is_floating_point() or values[0].is_complex():
-                norms = torch._foreach_norm(torch._foreach_sub(values, shadows), math.inf)
+                norms = largest(torch._foreach_sub(values, shadows))
             else:
                 norms = [(value != shadow).any().float() for value, shadow in zip(values, shadows)]
             torch._foreach_copy_(shadows, values)
@@ -212,19 +211,18 @@ def _comparable(item: Tracked) -> bool:
 
 
 def numbers(found: Sequence[Number]) -> list[float | None]:
-    """Plain numbers for 0-dim tensors, one transfer a device."""
+    """Plain numbers for 0-dim tensors, and for an extent the largest absolute entry; one transfer a device."""
     result: list[float | None] = [None if each is None else each if isinstance(each, float) else 0.0 for each in found]
     groups: dict[torch.device, list[int]] = {}
     for index, each in enumerate(found):
         if isinstance(each, Tensor):
             groups.setdefault(each.device, []).append(index)
     for indices in groups.values():
-        stacked = torch.stack([_real(found[index]).reshape(()) for index in indices])
-        for index, value in zip(indices, stacked.tolist()):
-            result[index] = value
+        stacked = torch.stack([_real(found[index]).expand(2) for index in indices])
+        for index, (low, high) in zip(indices, stacked.tolist()):
+            result[index] = high if low == high else max(abs(low), abs(high))
     return result
 
 
 def _real(value: Any) -> Tensor:
-    plain = value.detach()
-    return (plain.abs() if plain.is_complex() else plain).to(torch.float64 if plain.device.type != "mps" else torch.float32)
+    return value.detach().to(torch.float64 if value.device.type != "mps" else torch.float32)

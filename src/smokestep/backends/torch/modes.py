@@ -73,6 +73,13 @@ class ModeLog:
         self._switches: list[tuple[nn.Module, bool, Line | None]] = []
         self._steps: set[int] = set()
 
+    def forget(self) -> None:
+        """The training is built: forget what ran while it was, but not who called train() and eval()."""
+        self._kept.clear()
+        self._runs.clear()
+        self._dropouts.clear()
+        self._steps.clear()
+
     def ran(
         self,
         module: nn.Module,
@@ -170,6 +177,8 @@ class ModeLog:
     ) -> Modes:
         """The evidence. Modules without a path (replicas, throw-aways) are left out."""
         count = max(self._steps, default=-1) + 1
+        if self._steps:
+            self.end(max(self._steps))  # a step that was cut short
         layers = tuple(
             _layer(kept, paths[key], count, model_of, installed) for key, kept in self._kept.items() if key in paths
         )

@@ -63,6 +63,7 @@ class Models:
     """The top-most modules that the training uses, and every name below them."""
 
     def __init__(self, called: Iterable[nn.Module], held: Iterable[torch.Tensor], words: Words, given: Iterable[nn.Module]) -> None:
+        called = list(called)
         everything = all_modules()
         parents: dict[int, list[nn.Module]] = {}
         owners: dict[int, nn.Module] = {}
@@ -78,6 +79,10 @@ class Models:
         for module in wanted:
             for top in (module,) if any(module is each for each in given) else _tops(module, parents):
                 tops.setdefault(id(top), top)
+        main = {id(each) for each in (*given, *called)}
+        for aside in [each for top in tops.values() for each in _kept_aside(top)]:
+            if id(aside) not in main:    # a layer in a plain list belongs to the model that keeps it
+                tops.pop(id(aside), None)
         inside = {id(each) for top in tops.values() for each in top.modules() if each is not top}
         self.tops = [
             top for top in tops.values() if id(top) not in inside and any(True for _ in _tensors(top))
@@ -149,6 +154,22 @@ def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
         for key, value in each.__dict__.items():
             if key not in ("_parameters", "_buffers", "_modules"):
                 yield from (tensor for tensor, _, _ in _trainable_in(value, key))
+
+
+def _kept_aside(top: nn.Module) -> Iterator[nn.Module]:
+    """The modules that a model keeps in plain containers, where `modules()` does not find them."""
+    for module in top.modules():
+        for key, value in module.__dict__.items():
+            if key not in ("_parameters", "_buffers", "_modules"):
+                yield from _modules_in(value)
+
+
+def _modules_in(value: Any, depth: int = 0) -> Iterator[nn.Module]:
+    if isinstance(value, nn.Module) and depth:
+        yield value
+    elif depth < 3 and isinstance(value, (list, tuple, dict)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _modules_in(each, depth + 1)
 
 
 def _trainable_in(value: Any, name: str, container: str = "attribute", depth: int = 0) -> Iterator[tuple[torch.Tensor, str, str]]:

@@ -92,7 +92,7 @@ class Recorder:
         self.roots.clear()
         self.calls.clear()
         self.ran = [set()]
-        self.modes = ModeLog()
+        self.modes.forget()
         for model in self.given:
             self.follow(model)
 

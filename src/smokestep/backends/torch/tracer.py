@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from smokestep.backends.torch import frames, losses
 from smokestep.backends.torch.frames import Raw
+from smokestep.backends.torch.meters import extent
 
 Tensor = torch.Tensor
 # Attribute reads and queries that make no value: recording them would cost time and say nothing.
@@ -365,7 +366,7 @@ class Tracer(TorchFunctionMode):
             return
         try:
             plain = tensor.detach()
-            seen.peak = torch.linalg.vector_norm(plain, math.inf)
+            seen.peak = extent(plain)
             self._hook(seen, tensor)
             if self.measure_activations and name in OPENS and plain.dim() > 1:
                 self._activation(plain, name, op)
@@ -377,7 +378,7 @@ class Tracer(TorchFunctionMode):
             if isinstance(gradient, Tensor) and gradient.is_floating_point() and not gradient.is_sparse:
                 with torch.no_grad(), torch._C.DisableTorchFunction():
                     if gradient.numel():
-                        seen.gradient = [*(seen.gradient or ()), torch.linalg.vector_norm(gradient, math.inf)]
+                        seen.gradient = [*(seen.gradient or ()), extent(gradient.detach())]
                         if seen.id in self.outputs:
                             seen.mean = [*(seen.mean or ()), gradient.mean()]
 
