@@ -24,9 +24,9 @@ def training(margin):
 
     def step(batch):
         high, low = model(*batch)
-        loss = torch.clamp(low - high + margin, min=0).mean()
+        loss = torch.clamp(low - high + margin, min=0).mean()  # BUG?: constant-loss
         optimizer.zero_grad()
-        loss.backward()  # BUG: constant-loss
+        loss.backward()
         optimizer.step()
         return loss
 

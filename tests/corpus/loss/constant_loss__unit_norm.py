@@ -19,7 +19,7 @@ def training(normalise):
             z = F.normalize(z, dim=1)
         loss = z.square().sum(dim=1).mean()
         optimizer.zero_grad()
-        loss.backward()  # BUG: constant-loss
+        loss.backward()  # BUG?: constant-loss
         optimizer.step()
         return loss
 

@@ -20,7 +20,7 @@ def training(reuse):
         logits = model(x)
         if reuse:
             labels = logits.argmax(dim=1)
-        loss = F.cross_entropy(logits, labels)  # BUG: ignored-target
+        loss = F.cross_entropy(logits, labels)  # BUG?: ignored-target
         loss.backward()
         optimizer.step()
         return loss

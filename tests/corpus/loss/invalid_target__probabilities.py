@@ -18,7 +18,7 @@ def training(normalise):
         x, votes = batch
         if normalise:
             votes = votes / votes.sum(dim=1, keepdim=True)
-        loss = F.cross_entropy(model(x), votes)  # BUG: invalid-target
+        loss = F.cross_entropy(model(x), votes)  # BUG?: invalid-target
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

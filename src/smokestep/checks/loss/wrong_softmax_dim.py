@@ -56,10 +56,11 @@ from smokestep.evidence.origins import made_without_picks
 from smokestep.findings import Finding, NotApplicable, Severity
 
 NORMALISING = frozenset({"softmax", "log_softmax"})
+CONSEQUENCES = "double-softmax ignored-input lost-update missing-log-softmax zero-gradient"
 
 
 # `tolerance`: how far from 1 the probabilities of a row may sum; half precision over many classes needs five percent.
-@check(severity="defect", since="0.1", explains=("double-softmax", "missing-log-softmax", "ignored-input"))
+@check(severity="defect", since="0.1", explains=tuple(CONSEQUENCES.split()))
 def wrong_softmax_dim(losses: Losses, flow: Flow, *, tolerance: float = 0.05) -> Iterator[Said]:
     groups = [group for group in losses.trained() if group[0].prediction.maker in NORMALISING]
     if not groups:
