@@ -69,6 +69,9 @@ def _model(name: str, calls: list[tuple[Graph, Call]]) -> Model:
     used: set[str] = set()
     for graph, call in calls:
         used.update(argument for argument, value in call.inputs if argument not in used and _reads(graph, call, value))
+        # A batch handed over whole carries the targets too: what the loop itself reads is not ignored.
+        read = {value for op in graph.ops if op.name not in SHAPE_ONLY for value in op.reads}
+        used.update(argument for argument, value in call.inputs if "." in argument and value in read)
     spreads = [
         spread
         for graph, call in calls
@@ -99,7 +102,7 @@ def _reads(graph: Graph, call: Call, value: int) -> bool:
             if op.escapes or not op.makes:
                 return True
             reached.update(op.makes)
-    return not reached.isdisjoint(graph.backward_of({*call.outputs}))
+    return not reached.isdisjoint(graph.backward_of(call.outputs, lambda op: op.name not in SHAPE_ONLY))
 
 
 def _spread(graph: Graph, call: Call) -> float | None:

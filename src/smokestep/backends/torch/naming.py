@@ -150,6 +150,11 @@ def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:
     """Parameters and buffers of a module, and the trainable tensors it keeps aside."""
     yield from module.parameters()
     yield from module.buffers()
+    yield from aside(module)
+
+
+def aside(module: nn.Module) -> Iterator[torch.Tensor]:
+    """The trainable tensors that a module keeps where `parameters()` does not find them."""
     for each in module.modules():
         for key, value in each.__dict__.items():
             if key not in ("_parameters", "_buffers", "_modules"):

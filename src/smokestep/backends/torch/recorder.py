@@ -19,7 +19,7 @@ from smokestep.backends.torch import frames
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.meters import Book, Tracked
 from smokestep.backends.torch.modes import ModeLog
-from smokestep.backends.torch.naming import Words
+from smokestep.backends.torch.naming import Words, aside
 from smokestep.backends.torch.tracer import RawOp, Tracer, tensors_in
 
 Tensor = torch.Tensor
@@ -167,6 +167,8 @@ class Recorder:
         self.follow(module)
         if id(module) not in self.roots:
             self.roots[id(module)] = module
+            with torch.no_grad():
+                self.book.add(aside(module))
             self.words.read(frames.user_frame(3))
         event = self._note("forward", module, frames.position(3)[1])
         event.detail = {"training": module.training, "grad": torch.is_grad_enabled()}

@@ -83,6 +83,13 @@ def mentions(kind: type, attribute: str, files: tuple[str, ...]) -> tuple[Line, 
             if isinstance(node, ast.FunctionDef) and node.name in ("__init__", "reset_parameters", "_init_weights", "extra_repr")
             for inner in ast.walk(node)
         }
+        skipped |= {    # `self` of a class that this one does not inherit from is another object
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ClassDef) and node.name not in {each.__name__ for each in kind.__mro__}
+            for inner in ast.walk(node)
+            if isinstance(inner, ast.Attribute) and isinstance(inner.value, ast.Name) and inner.value.id == "self"
+        }
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and node.attr == attribute and isinstance(node.ctx, ast.Load):
                 if id(node) not in skipped and (line := frames.line_of((file, node.lineno))):
