@@ -23,6 +23,7 @@ FateKind = Literal[
     "stale",  # gradient, while an optimizer holds another tensor in its place
     "rate",  # learning rate 0 in every step
     "lost",  # every update smaller than the spacing of its numbers
+    "cancelled",  # its gradient is zero but for rounding (a bias before a normalization): nothing to lose
     "frozen",  # requires_grad is False
     "no update",  # no optimizer that holds it was stepped
     "aside",  # not meant to train here: held by no optimizer, and no gradient; a target network
