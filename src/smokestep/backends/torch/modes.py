@@ -128,13 +128,15 @@ class ModeLog:
         found = _line(line)
         told = kwargs.get("training", kwargs.get("train", args[2] if len(args) > 2 else None))
         active = name not in _OFF_BY_DEFAULT if told is None else bool(told)
+        # torch fills in the default before the call can be seen, so whether it was passed is read from the source
+        passed = told is not None and (found is None or passes(found.file, found.line, name))
         probability = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
         self._dropouts.append(
             (
                 step,
                 found,
                 module,
-                told is not None,
+                passed,
                 active,
                 module is None or module.training,
                 found is not None and guarded(found.file, found.line),
@@ -197,7 +199,7 @@ class ModeLog:
             if key in paths
         )
         dropouts = tuple(
-            FunctionalDropout(step, line, paths.get(id(module), "") if module is not None else "", *rest)
+            FunctionalDropout(step, line, (paths[id(module)] or model_of("")) if id(module) in paths else "", *rest)
             for step, line, module, *rest in self._dropouts
         )
         switches = tuple(
@@ -303,6 +305,25 @@ def _layer(
         model=model_of(path),
         installed=installed(type(module)),
         statistics_names=tuple(prefix + name for name in statistics),
+    )
+
+
+@lru_cache(maxsize=512)
+def passes(file: str, line: int, name: str) -> bool:
+    """Whether the calls of a dropout function on this line pass `training`; True where the source does not show them."""
+    tree = _tree(file)
+    calls = [
+        node
+        for node in (ast.walk(tree) if tree else ())
+        if isinstance(node, ast.Call)
+        and node.lineno <= line <= (node.end_lineno or 0)
+        and getattr(node.func, "attr", getattr(node.func, "id", "")) == name
+    ]
+    return all(
+        len(call.args) > 2
+        or any(isinstance(each, ast.Starred) for each in call.args)
+        or any(each.arg in (None, "training", "train") for each in call.keywords)
+        for call in calls
     )
 
 

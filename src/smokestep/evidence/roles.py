@@ -1,0 +1,184 @@
+"""Roles: which network each backward pass moved, and what its loss asked of that network.
+
+Derived from the flow and from which update used which gradient. A network here is a root model, or a part of one that
+is called by itself; what could not be seen stays None and proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from smokestep.evidence.flow import Backward, Call, Flow, Graph, Op
+from smokestep.evidence.gradients import Gradients
+from smokestep.evidence.losses import Losses
+from smokestep.evidence.origins import JOINS, SUMS, TRANSPARENT, bare
+from smokestep.evidence.steps import Event, Steps
+from smokestep.findings import Line
+
+if TYPE_CHECKING:
+    from smokestep.evidence import Of
+    from smokestep.world import World
+
+LINEAR = TRANSPARENT | JOINS | SUMS | frozenset("neg negative __neg__ sub subtract __sub__ rsub __rsub__".split())
+PRODUCTS = frozenset("mul multiply __mul__ __rmul__ div divide true_divide __truediv__".split())
+# What a policy's log-probability is made with.
+LOGARITHMS = frozenset("log log_softmax logsumexp cross_entropy nll_loss log_prob logsigmoid".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One backward pass that moved one network through the outputs of one of its calls.
+
+    `line`: the backward pass. `loss`: the line that made what it was called on. `update` used its gradient.
+    `over`: the networks whose outputs this call was computed from; `along`: those of them through which gradient went
+    on, and which this backward pass moved as well. `linear`: the loss is linear in the outputs. `used`: position and
+    number of dimensions of the outputs that the loss depends on. `scales`: networks whose log-probabilities the outputs
+    were multiplied with, and which it moved as well. `sign`: of d loss / d output, if it is the same throughout.
+    `target`: the one number that a loss compares the outputs with. `origin`: the elements of the batch that the
+    networks in `over` were given. `custom`: a custom autograd function lies on the way.
+    """
+
+    step: int
+    network: str
+    line: Line | None
+    loss: Line | None
+    update: Event
+    parameters: tuple[str, ...]
+    over: frozenset[str] = frozenset()
+    along: frozenset[str] = frozenset()
+    linear: bool = False
+    used: tuple[tuple[int, int], ...] = ()
+    scales: frozenset[str] = frozenset()
+    sign: int | None = None
+    target: float | None = None
+    origin: frozenset[str] = frozenset()
+    custom: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Every push, in order; `networks` maps each network to its parameters."""
+
+    pushes: tuple[Push, ...] = ()
+    networks: Mapping[str, frozenset[str]] | None = None
+
+    @classmethod
+    def gather(cls, world: World, of: Of) -> Roles:
+        """Followed through the flow of the recorded steps."""
+        return pushes(of(Steps), of(Gradients), of(Flow), of(Losses))
+
+
+def pushes(steps: Steps, gradients: Gradients, flow: Flow, losses: Losses, *, even: float = 0.5) -> Roles:
+    """Every push of the recorded steps.
+
+    `even`: a gradient counts as of one sign when its mean is at least this share of its peak; a constant gradient has
+    share 1, one that is centred on zero has share 0.
+    """
+    names = {call.model for graph in flow.graphs for call in graph.calls}
+    networks = {
+        name: frozenset(p.name for p in steps.parameters if p.model == name or p.name.startswith(f"{name}."))
+        for name in names
+    }
+    networks = {name: own for name, own in networks.items() if own}
+    if len(networks) < 2:
+        return Roles((), networks)
+    used: dict[int, dict[str, Event]] = {}  # backward pass -> what used its gradient
+    for use in gradients.uses:
+        for name, events in use.fresh.items():
+            for event in events:
+                used.setdefault(event.index, {}).setdefault(name, use.event)
+    found: list[Push] = []
+    for graph in flow.graphs:
+        targets = {
+            call.prediction.value: call.target.low
+            for call in losses.calls
+            if call.step == graph.step and call.target and call.target.low == call.target.high and call.classes is None
+        }
+        ends = [graph.backward_of(backward.roots, graph.passes_gradient) for backward in graph.backwards]
+        for backward, needed in zip(graph.backwards, ends, strict=True):
+            by = used.get(backward.index, {})
+            moved = {name for name, own in networks.items() if not own.isdisjoint(by)}
+            for call in graph.calls:
+                if call.model not in moved or needed.isdisjoint(call.outputs):
+                    continue
+                own = tuple(sorted(networks[call.model] & by.keys()))
+                once = sum(not each.isdisjoint(call.outputs) for each in ends) == 1
+                found.append(
+                    _push(graph, call, backward, needed, moved, by[own[0]], own, targets, even if once else 2.0)
+                )
+    return Roles(tuple(found), networks)
+
+
+def _push(
+    graph: Graph,
+    call: Call,
+    backward: Backward,
+    needed: frozenset[int],
+    moved: Iterable[str],
+    update: Event,
+    parameters: tuple[str, ...],
+    targets: Mapping[int, float | None],
+    even: float,
+) -> Push:
+    given = [value for _, value in call.inputs]
+    before, along = graph.backward_of(given), graph.backward_of(given, graph.passes_gradient)
+    others = [each for each in graph.calls if each.model != call.model and each.index < call.index]
+    sources = [each for each in others if not before.isdisjoint(each.outputs)]
+    path = graph.forward_of(call.outputs, graph.passes_gradient) & needed
+    ops = [op for op in graph.ops if not path.isdisjoint(op.reads) and not path.isdisjoint(op.makes)]
+    between = [op for op in graph.ops if not along.isdisjoint(op.makes)]
+    root = graph.maker(backward.roots[0]) if backward.roots else None
+    origin = graph.backward_of(value for each in sources for _, value in each.inputs)
+    return Push(
+        step=graph.step,
+        network=call.model,
+        line=backward.line,
+        loss=root.caller or root.line if root else None,
+        update=update,
+        parameters=parameters,
+        over=frozenset(each.model for each in sources),
+        along=frozenset(each.model for each in sources if each.model in moved and not along.isdisjoint(each.outputs)),
+        linear=bool(path) and all(_linear(op, path) for op in ops),
+        used=tuple((i, len(graph.values[v].shape)) for i, v in enumerate(call.outputs) if v in needed),
+        scales=_scales(graph, path, ops, {each for each in moved if each != call.model}),
+        sign=_sign(graph, [value for value in call.outputs if value in needed], even),
+        target=next((targets[value] for value in sorted(path) if value in targets), None),
+        origin=frozenset(graph.values[v].name for v in origin if v in graph.values and graph.values[v].kind == "input"),
+        custom=any(op.outer for op in (*ops, *between)),
+    )
+
+
+def _linear(op: Op, path: frozenset[int]) -> bool:
+    name = bare(op.name)
+    if name in LINEAR:
+        return True
+    return name in PRODUCTS and len([read for read in op.reads if read in path]) == 1 and (
+        "mul" in name or op.reads[0] in path
+    )  # fmt: skip
+
+
+def _scales(graph: Graph, path: frozenset[int], ops: list[Op], moved: set[str]) -> frozenset[str]:
+    """The networks whose log-probabilities multiply values of the path, where only linear operations follow."""
+    found: set[str] = set()
+    for op in ops:
+        rest = [read for read in op.reads if read not in path]
+        if bare(op.name) not in PRODUCTS or "mul" not in op.name or not rest or not _linear(op, path):
+            continue
+        after = graph.forward_of(op.makes, graph.passes_gradient) & path
+        if all(_linear(each, after) for each in ops if not after.isdisjoint(each.reads)):
+            scale = graph.backward_of(rest, graph.passes_gradient)
+            if any(bare(each.name) in LOGARITHMS for each in graph.ops if not scale.isdisjoint(each.makes)):
+                found |= {c.model for c in graph.calls if c.model in moved and not scale.isdisjoint(c.outputs)}
+    return frozenset(found)
+
+
+def _sign(graph: Graph, outputs: list[int], even: float) -> int | None:
+    signs: set[int | None] = set()
+    for value in (graph.values[each] for each in outputs if each in graph.values):
+        if value.gradient and value.gradient_mean and abs(value.gradient_mean) >= even * value.gradient:
+            signs.add(1 if value.gradient_mean > 0 else -1)
+        else:
+            signs.add(None)
+    return signs.pop() if len(signs) == 1 else None
