@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -376,3 +377,14 @@ def test_every_public_name_is_there_and_they_are_few():
     assert len(smokestep.__all__) <= 15
     with pytest.raises(AttributeError, match="no attribute 'Trainer'"):
         smokestep.Trainer  # noqa: B018
+
+
+def test_allowances_of_a_built_training_hold(run):
+    def building() -> smokestep.Training:
+        return smokestep.Training(lambda: None, allow=[smokestep.allow("dead", why="in it")])
+
+    assert run(DEAD, training=building).findings == ()
+
+
+def test_verify_shows_the_arguments_of_examine():
+    assert inspect.signature(smokestep.verify) == inspect.signature(smokestep.examine)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +171,13 @@ class Settings:
     seed: int
     steps: int
 
+    def permitting(self, allow: Sequence[Allowance]) -> Settings:
+        """These settings and more allowances. Raises `ConfigError` if one names no check."""
+        names = [*(each.name for each in self.checks), *self.left_out]
+        for each in allow:
+            known(each.check, names, "check in an allowance")
+        return replace(self, allow=tuple(dict.fromkeys((*self.allow, *allow))))
+
 
 def settle(
     config: Config,
@@ -200,21 +207,19 @@ def settle(
                 known(option, every[name].options, f"option of {name}")
                 _typed(f"options.{name}.{option}", value, every[name].options[option])
             merged.setdefault(name, {}).update(given)
-    permitted = (*config.allow, *around(), *allow)
-    for each in permitted:
-        known(each.check, every, "check in an allowance")
     steps = config.steps if steps is None else steps
     if steps < 1:
         raise ConfigError(f"steps must be at least 1 (3 shows what one cannot), got {steps}")
-    return Settings(
+    settings = Settings(
         checks=tuple(each for name, each in every.items() if name in selected and name not in ignored),
         left_out=tuple(name for name in every if name not in selected or name in ignored),
         options=merged,
-        allow=permitted,
+        allow=(),
         strict=config.strict if strict is None else strict,
         seed=config.seed if seed is None else seed,
         steps=steps,
     )
+    return settings.permitting((*config.allow, *around(), *allow))
 
 
 def _words(given: str | Sequence[str]) -> tuple[str, ...]:
