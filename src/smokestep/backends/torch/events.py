@@ -72,7 +72,7 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
         return original(module, mode)
 
     def created(original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        recorder.created(optimizer, frames.position(2)[1])
+        recorder.created(optimizer, frames.position()[1])
         return original(optimizer, *args, **kwargs)
 
     def scheduled(original: Any, scheduler: Any, *args: Any, **kwargs: Any) -> Any:

@@ -53,7 +53,7 @@ def kind_of_file(name: str) -> int:
     return SKIP if path.startswith(_STDLIB) else USER
 
 
-def position(depth: int = 1) -> tuple[Raw | None, Raw | None]:
+def position(depth: int = 0) -> tuple[Raw | None, Raw | None]:
     """The innermost line outside the framework, and the innermost line of the user's own code (the same, usually)."""
     frame: FrameType | None = sys._getframe(depth + 1)
     inner: Raw | None = None
@@ -71,7 +71,7 @@ def position(depth: int = 1) -> tuple[Raw | None, Raw | None]:
     return inner, inner
 
 
-def trail(depth: int = 1) -> tuple[Raw | None, tuple[Raw, ...]]:
+def trail(depth: int = 0) -> tuple[Raw | None, tuple[Raw, ...]]:
     """The innermost line outside the framework, and every line of the user's own that led to it, innermost first."""
     frame: FrameType | None = sys._getframe(depth + 1)
     inner: Raw | None = None
@@ -91,7 +91,7 @@ def trail(depth: int = 1) -> tuple[Raw | None, tuple[Raw, ...]]:
     return inner or (found[0] if found else None), tuple(found)
 
 
-def within(kind: int, depth: int = 1) -> FrameType | None:
+def within(kind: int, depth: int = 0) -> FrameType | None:
     """The outermost frame of a kind (APPLY: a custom autograd Function's, CLIP: gradient clipping's) on the stack."""
     frame: FrameType | None = sys._getframe(depth + 1)
     found = None
@@ -106,7 +106,7 @@ def within(kind: int, depth: int = 1) -> FrameType | None:
     return found
 
 
-def clipping(depth: int = 1) -> bool:
+def clipping(depth: int = 0) -> bool:
     """Whether the call comes directly from gradient clipping."""
     frame: FrameType | None = sys._getframe(depth + 1)
     for _ in range(8):    # the wrappers of no_grad and foreach lie between
@@ -124,7 +124,7 @@ def clipping(depth: int = 1) -> bool:
     return False
 
 
-def user_frame(depth: int = 1) -> FrameType | None:
+def user_frame(depth: int = 0) -> FrameType | None:
     """The innermost frame of the user's own code."""
     frame: FrameType | None = sys._getframe(depth + 1)
     while frame is not None and _kinds.setdefault(frame.f_code, _kind(frame.f_code)) != USER:

@@ -103,8 +103,8 @@ class Book:
         self.items: dict[int, Tracked] = {}
         self.closed = 0
 
-    def add(self, tensors: Iterable[Tensor], *, buffer: bool = False) -> None:
-        """Begin to follow these tensors, those already followed excepted."""
+    def add(self, tensors: Iterable[Tensor], *, buffer: bool = False) -> list[Tensor]:
+        """Begin to follow these tensors, those already followed excepted; gives the new ones."""
         new = []
         for tensor in tensors:
             known = self.items.get(id(tensor))
@@ -114,6 +114,7 @@ class Book:
                 new.append(known)
         for item, scale in zip(new, largest([item.shadow for item in new])):
             item.scale = scale
+        return [item.tensor for item in new]
 
     def get(self, tensor: Tensor) -> Tracked | None:
         """The record of a tensor, if it is followed."""

@@ -6,6 +6,7 @@ It is the only mutable thing in a recording. What it keeps becomes evidence in `
 from __future__ import annotations
 
 import inspect
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -82,6 +83,7 @@ class Recorder:
         self._no_grad: Raw | None = None
         self._clearing = self._backing = 0
         self._calling: list[Called | None] = []
+        self._threads = {threading.get_ident()}
 
     def prepare(self, training: Any) -> None:
         """The training is built: forget what happened while it was, but for where its optimizers were constructed."""
@@ -127,22 +129,30 @@ class Recorder:
             self._close(self.tracer.next())
 
     def _note(self, kind: str, subject: Any = "", line: Raw | None = None) -> Noted:
-        event = Noted(self.tracer.next(), kind, line or frames.position(2)[1], subject)
+        event = Noted(self.tracer.next(), kind, line or frames.position()[1], subject)
         self.events.append(event)
         return event
 
     def note(self, kind: str, subject: Any) -> None:
         """Something that needs no more than its place in the order."""
         if not self.tracer.paused:
-            self._note(kind, subject, frames.position(3)[1])
+            self._note(kind, subject, frames.position()[1])
+
+    @property
+    def _deaf(self) -> bool:
+        """What runs now is not the training: an optimizer's or backward's inside, a traced or forked copy."""
+        return bool(self.tracer.paused or self._backing or torch.jit.is_tracing())
 
     # ── models ─────────────────────────────────────────────────────────────────────────────────────────────────
     def entering(self, module: nn.Module, args: Any) -> None:
         """Any module is about to run (forward pre-hook)."""
         tracer = self.tracer
-        if tracer.paused or self._backing:
+        if self._deaf:
             self._calling.append(None)
             return
+        if threading.get_ident() not in self._threads:    # torch keeps modes per thread: follow the training into its own
+            self._threads.add(threading.get_ident())
+            tracer.__enter__()
         root = not tracer.modules
         with torch._C.DisableTorchFunction():
             if root:
@@ -156,7 +166,7 @@ class Recorder:
                 step=self.step,
                 grad=torch.is_grad_enabled(),
                 inputs=args,
-                line=lambda: frames.line_of(frames.position(4)[1]),
+                line=lambda: frames.line_of(frames.position()[1]),
                 op_index=tracer._serial + 1,
                 root=root,
             )
@@ -165,12 +175,14 @@ class Recorder:
     def _root(self, module: nn.Module, args: Any) -> None:
         self._updating = [each for each in self._updating if each[2]]    # a step that raised has no post-hook
         self.follow(module)
+        if not self.roots:
+            self.tracer.begin()
         if id(module) not in self.roots:
             self.roots[id(module)] = module
             with torch.no_grad():
                 self.book.add(aside(module))
-            self.words.read(frames.user_frame(3))
-        event = self._note("forward", module, frames.position(3)[1])
+            self.words.read(frames.user_frame())
+        event = self._note("forward", module, frames.position()[1])
         event.detail = {"training": module.training, "grad": torch.is_grad_enabled()}
         inputs = [(name, self.tracer.value_of(tensor)) for name, tensor in _arguments(module, args)]
         called = Called(event, module, inputs, any(_varies(each) for each in tensors_in(args)))
@@ -181,7 +193,7 @@ class Recorder:
         """Any module has run or raised (forward hook, always called)."""
         called = self._calling.pop() if self._calling else None
         tracer = self.tracer
-        if tracer.paused or self._backing or not tracer.modules:
+        if self._deaf or not tracer.modules:
             return
         if tracer.modules[-1] is module:
             tracer.modules.pop()
@@ -195,8 +207,9 @@ class Recorder:
             if kwargs:
                 called.inputs += [(name, tracer.value_of(tensor)) for name, tensor in _flat(kwargs, "")]
                 called.varied = called.varied or any(_varies(each) for each in tensors_in(kwargs))
-            if isinstance(module, nn.modules.lazy.LazyModuleMixin) or called.event.index < 64:
-                self.follow(module)
+            self.follow(module)    # lazily built parameters exist only now
+            if torch._C._are_functorch_transforms_active():
+                return
             for tensor in outputs[:16]:
                 called.outputs.append(tracer.value_of(tensor))
                 tracer.outputs.add(called.outputs[-1])
@@ -205,7 +218,7 @@ class Recorder:
 
     def _scripted(self, module: nn.Module, args: Any, kwargs: Any, outputs: list[Tensor]) -> None:
         """A scripted module ran: its inside was not seen, so one opaque operation stands for it."""
-        line, stack = frames.trail(3)
+        line, stack = frames.trail()
         op = RawOp(self.tracer.next(), "scripted module", line, stack, module, torch.is_grad_enabled())
         op.outer = "opaque"
         with torch._C.DisableTorchFunction():
@@ -217,10 +230,13 @@ class Recorder:
 
     def follow(self, module: nn.Module) -> None:
         """Follow the parameters of a model, and know its buffers."""
-        with torch.no_grad():
-            self.book.add(module.parameters())
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            for tensor in self.book.add(module.parameters()):
+                self.tracer.known.pop(id(tensor), None)    # how it was initialised is no part of a step
             for buffer in module.buffers():
-                self._buffer_ids[id(buffer)] = buffer
+                if self._buffer_ids.get(id(buffer)) is not buffer:
+                    self._buffer_ids[id(buffer)] = buffer
+                    self.tracer.known.pop(id(buffer), None)
             if self.buffers:
                 self.book.add(module.buffers(), buffer=True)
 
@@ -236,15 +252,20 @@ class Recorder:
     def switched(self, name: str, args: Any) -> None:
         """Gradient mode was switched, or a gradient set by hand."""
         if name == "_set_grad_enabled":
-            self._no_grad = frames.position(3)[1] if args and args[0] is False else None
-            if frames.clipping(2):
+            self._no_grad = frames.position()[1] if args and args[0] is False else None
+            if frames.clipping():
                 self.clipped()
         elif name == "grad=" and not self._clearing:    # cleared, or replaced: either way what was there is gone
+            new = args[1] if len(args) > 1 else None
             with torch.no_grad(), torch._C.DisableTorchFunction():
+                if new is not None and args[0].grad is new:    # `p.grad += …` stores the same tensor back
+                    return
                 had = self.book.clearing([args[0]])
-                for item in had:
-                    item.used, item.leftover = False, None
-            self._coalesce("zero_grad", had, frames.position(3)[1])
+                item = self.book.get(args[0])
+                if item is not None:
+                    item.used, item.leftover, item.fresh = False, None, new is not None
+                    had = [item]
+            self._coalesce("zero_grad", had, frames.position()[1]).detail = {"replaced": new is not None}
 
     def zeroed(self, args: Any) -> bool:
         """Whether these tensors are gradients of followed parameters, zeroed by hand; if so, that is an event."""
@@ -257,16 +278,16 @@ class Recorder:
             for item in had:
                 item.used, item.leftover = False, None
         if had:
-            self._coalesce("zero_grad", had, frames.position(3)[1])
+            self._coalesce("zero_grad", had, frames.position()[1])
         return bool(had)
 
     def clipped(self) -> None:
         """An operation of gradient clipping runs: one event for all of them."""
-        line = frames.position(3)[1]
+        line = frames.position()[1]
         last = self.events[-1] if self.events else None
         if last is None or last.kind != "clip" or last.line != line:
             event = self._note("clip", "", line)
-            frame = frames.within(frames.CLIP, 2)
+            frame = frames.within(frames.CLIP)
             found = frame.f_locals if frame is not None else {}
             event.detail = {"limit": _number(found.get("max_norm", found.get("clip_value")))}
             with torch._C.DisableTorchFunction():
@@ -278,12 +299,12 @@ class Recorder:
         if item is not None and not item.buffer and not self._updating:
             self._coalesce("manual", [item], line)
 
-    def _coalesce(self, kind: str, items: list[Tracked], line: Raw | None) -> None:
+    def _coalesce(self, kind: str, items: list[Tracked], line: Raw | None) -> Noted:
         last = self.events[-1] if self.events else None
-        if last is not None and last.kind == kind and last.line == line:
-            last.tensors += items
-        else:
-            self._note(kind, "", line).tensors = list(items)
+        if last is None or last.kind != kind or last.line != line:
+            last = self._note(kind, "", line)
+        last.tensors += items
+        return last
 
     def dropped(self, name: str, args: Any, kwargs: Any, line: Raw | None, grad: bool) -> None:
         """A dropout function ran; those of dropout modules are the modules' business."""
@@ -303,12 +324,13 @@ class Recorder:
                 self._backing -= 1
             return
         self._turn()
-        event = self._note("backward", "", frames.position(4)[1])
+        event = self._note("backward", "", frames.position()[1])
         roots = list(tensors_in(tensors))
         with torch.no_grad(), torch._C.DisableTorchFunction():
-            ids = [self.tracer.value_of(root) for root in roots]
+            ids = [self.tracer.value_of(root, event.line) for root in roots]
             self.book.backward_begins()
-            loss = roots[0].detach().clone() if len(roots) == 1 and roots[0].numel() == 1 else None
+            plain = len(roots) == 1 and roots[0].numel() == 1 and not torch._C._are_functorch_transforms_active()
+            loss = roots[0].detach().clone() if plain else None
         self._backing += 1
         self.tracer.paused += 1
         try:
@@ -337,7 +359,7 @@ class Recorder:
         tensors = list(owner.parameters()) if isinstance(owner, nn.Module) else [p for g in owner.param_groups for p in g["params"]]
         with torch.no_grad(), torch._C.DisableTorchFunction():
             had = self.book.clearing(tensors)
-        event = self._note("zero_grad", owner, frames.position(4)[1])
+        event = self._note("zero_grad", owner, frames.position()[1])
         self._clearing += 1
         self.tracer.paused += 1
         try:
@@ -352,7 +374,7 @@ class Recorder:
         """train() or eval() was called; the calls it makes on the submodules come from the framework's own lines."""
         if self.tracer.paused:
             return
-        line = frames.position(3)[1]
+        line = frames.position()[1]
         self.modes.switch(module, mode, frames.line_of(line))
         last = self.events[-1] if self.events else None
         if not (last is not None and last.kind == "mode" and last.line == line):
@@ -375,7 +397,7 @@ class Recorder:
             frame = frame.f_back
             building = building or frame.f_code.co_name in ("_initial_step", "__init__") and "lr_scheduler" in frame.f_code.co_filename
         last = self.events[-1] if self.events else None
-        line = frames.position(4)[1]
+        line = frames.position()[1]
         if not building and not (last is not None and last.kind == "scheduler" and last.line == line):
             event = self._note("scheduler", getattr(scheduler, "optimizer", ""), line)
             event.detail = {"kind": type(scheduler).__name__, "explicit": explicit}
@@ -386,7 +408,7 @@ class Recorder:
         """Around GradScaler.step, which leaves the optimizer's step out when a gradient is not finite."""
         self.scaled = True
         before = self.updates.get(id(optimizer), 0)
-        line = frames.position(4)[1]
+        line = frames.position()[1]
         yield
         if self.updates.get(id(optimizer), 0) == before:
             self._note("update", optimizer, line).detail = {"closure": False, "closure_backwards": 0, "skipped": True}
@@ -399,8 +421,10 @@ class Recorder:
         with torch.no_grad(), torch._C.DisableTorchFunction():
             if id(optimizer) not in self.updates:
                 self.optimizers[id(optimizer)] = optimizer
-                self.words.read(frames.user_frame(2))
-                self.book.add(p for group in optimizer.param_groups for p in group["params"])
+                self.words.read(frames.user_frame())
+                for tensor in self.book.add(p for group in optimizer.param_groups for p in group["params"]):
+                    if tensor.is_leaf:
+                        self.tracer.known.pop(id(tensor), None)
             elif self.live and id(optimizer) in self._stepped:
                 self._close(max(e.index for e in self.events if e.kind == "update"))
             event = self._note("update", optimizer)

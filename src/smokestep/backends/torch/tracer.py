@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from smokestep.backends.torch import frames, losses
 from smokestep.backends.torch.frames import Raw
-from smokestep.backends.torch.meters import extent
+from smokestep.backends.torch.meters import extent, measurable
 
 Tensor = torch.Tensor
 # Attribute reads and queries that make no value: recording them would cost time and say nothing.
@@ -158,7 +158,7 @@ class Tracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self.paused:
+        if self.paused or torch._C._get_tracing_state() is not None:
             return func(*args, **kwargs)
         try:
             name = self.names[func]
@@ -180,7 +180,7 @@ class Tracer(TorchFunctionMode):
         return self._record(name, func, args, kwargs)
 
     def _record(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
-        line, stack = frames.trail(2)
+        line, stack = frames.trail()
         grad = torch.is_grad_enabled()
         op = self._open(name, line, stack, grad)
         inputs = list(tensors_in(args))
@@ -190,7 +190,7 @@ class Tracer(TorchFunctionMode):
             op.reads.append(self.value_of(tensor, line))
         self._scalars(op, args, kwargs)
         seen = None
-        if name in losses.RECOGNISED and grad:
+        if name in losses.RECOGNISED and grad and not torch._C._are_functorch_transforms_active():
             with torch.no_grad():
                 seen = losses.observe(name, args, kwargs)
         elif "dropout" in name:
@@ -215,7 +215,7 @@ class Tracer(TorchFunctionMode):
     def _open(self, name: str, line: Raw | None, stack: tuple[Raw, ...], grad: bool) -> RawOp:
         """A new op, or the custom autograd Function that this call is part of."""
         if not grad:
-            frame = frames.within(frames.APPLY, 3)
+            frame = frames.within(frames.APPLY)
             if frame is not None:
                 if self.group is not None and self.group_frame == id(frame):
                     return self.group
@@ -273,6 +273,10 @@ class Tracer(TorchFunctionMode):
         seen = self._new(tensor, kind, None)
         if kind in ("leaf", "parameter", "buffer"):
             self.sources[seen.id] = tensor
+        elif kind == "input" and tensor.is_floating_point() and measurable(tensor) and tensor.numel():
+            if not torch._C._are_functorch_transforms_active():
+                with torch.no_grad(), torch._C.DisableTorchFunction():
+                    seen.peak = extent(tensor.detach())
         return seen
 
     def _new(self, tensor: Tensor, kind: str, op: int | None) -> Seen:
@@ -282,7 +286,7 @@ class Tracer(TorchFunctionMode):
 
     def _synthetic(self, name: str, reads: Iterable[int], tensor: Tensor, line: Raw | None) -> Seen:
         """An op that the trace did not see happen but whose effect it finds."""
-        op = RawOp(self.next(), name, line, frames.trail(3)[1], self.module, torch.is_grad_enabled())
+        op = RawOp(self.next(), name, line, frames.trail()[1], self.module, torch.is_grad_enabled())
         op.reads = list(reads)
         made = self._new(tensor, "made", op.id)
         op.makes = [made.id]
@@ -392,6 +396,10 @@ class Tracer(TorchFunctionMode):
         flat = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99)}.get(name)
         full = ((plain < flat[0]) | (plain > flat[1])).float().mean() if flat else None
         self.activations.append((len(self.ops), op.id, name, op.line, op.module, plain.shape[units], dead, full))
+
+    def begin(self) -> None:
+        """The first model is about to run: what built it is no part of a step, what made its input may be."""
+        self.ops = [op for op in self.ops[-200:] if op.grad and not op.inplace]
 
     def forget(self) -> None:
         """Drop what links to Python objects of earlier steps: identities may have been reused."""
