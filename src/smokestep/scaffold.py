@@ -10,91 +10,6 @@ from pathlib import Path
 
 TREE = Path("src/smokestep/checks")  # in a checkout of smokestep itself; elsewhere the check is the user's own
 
-TEMPLATE = '''"""Finds a learning rate above a limit. (A rule that works, to start from: write yours in its place.)
-
-## What it finds
-
-An optimizer whose learning rate was above `limit` in some recorded step.
-
-## Why it matters
-
-Say what goes wrong in the training, and how it looks to the person who has it.
-
-## Bad
-
-```python
-def training() -> smokestep.Training:
-    model = nn.Linear(3, 2)
-    optimizer = torch.optim.SGD(model.parameters(), lr=2.0)
-
-    def step(batch):
-        x, y = batch
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return smokestep.Training(step, (torch.randn(8, 3), torch.arange(8) % 2))
-```
-
-## Good
-
-```python
-def training() -> smokestep.Training:
-    model = nn.Linear(3, 2)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-
-    def step(batch):
-        x, y = batch
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return smokestep.Training(step, (torch.randn(8, 3), torch.arange(8) % 2))
-```
-
-## When to allow it
-
-Say when the same evidence comes from a training that is right.
-
-## Source
-
-Where the fault is described: a paper, a bug report, documentation.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Iterator
-
-from smokestep.check import check
-from smokestep.evidence.steps import Steps
-from smokestep.findings import Finding, NotApplicable, Place
-
-
-@check(severity="suspicion", since="{since}")
-def {function}(
-    steps: Steps,
-    *,
-    limit: float = 1.0,  # an example's limit; say where yours comes from
-) -> Iterator[Finding | NotApplicable]:
-    """A learning rate above a limit."""
-    if not steps.optimizers:
-        yield NotApplicable("there is no optimizer")
-    for optimizer in steps.optimizers:
-        rate = max((rate for group in optimizer.groups for rate in group.rates), default=0.0)
-        if rate > limit:
-            yield Finding(
-                f"the learning rate was {rate:g}, and the limit is {limit:g}",
-                where=Place.of(optimizer.name, optimizer.line),
-                cause=optimizer.line,
-                hint="take a smaller lr",
-                subjects=(optimizer.name,),
-            )
-'''
-
 
 def write(name: str, family: str | None, folder: Path) -> tuple[Path, str]:
     """Write the file of the check called `name` below `folder`; give its path and what to do next.
@@ -130,5 +45,6 @@ def write(name: str, family: str | None, folder: Path) -> tuple[Path, str]:
         )
     with open(file, "x", encoding="utf-8") as out:
         version = ".".join(__version__.split(".")[:2])
-        out.write(TEMPLATE.replace("{since}", version).replace("{function}", function))
+        template = Path(__file__).with_suffix(".txt").read_text("utf-8")
+        out.write(template.replace("{since}", version).replace("{function}", function))
     return file, after

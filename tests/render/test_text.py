@@ -80,7 +80,7 @@ def report(*findings: Finding, **changes: Any) -> Report:
 def test_a_defect_is_told_whole(net: str) -> None:
     told = text.render(report(dead_branch(net)), width=120, color=False).splitlines()
     assert told == [
-        "1 defect in train.py · 30 passed · 9 not applicable · 0 open   (1.4 s, seed 0, torch 2.13.0, smokestep 0.1.0)",
+        "1 defect in train.py · 30 passed · 9 not applicable · 0 open   (1.4 s, seed 0, torch 2.13.0)",
         "    looked at 3 steps of Net (12,345 parameters), trained by Adam",
         "",
         "dead-branch   conv1.weight, conv1.bias" + " " * 74 + "net.py:3",

@@ -81,15 +81,18 @@ def _headline(report: Report, width: int) -> Iterator[RenderableType]:
         judged = report.count(Verdict.PASS) and not (report.error and not report.error.completed)
         told = "nothing could be judged" if not judged else "no defect so far" if report.error else "no defect"
     style = {Verdict.FAIL: "bold red", Verdict.PASS: "bold green"}.get(report.verdict, "bold yellow")
-    head = Text(told, style)
-    head.append(f" in {_subject(report)}" if _subject(report) else "", "bold")
-    if report.count(Verdict.NOT_APPLICABLE) < len(report.checks):
-        head.append(f" · {report.count(Verdict.PASS)} passed", "not bold")
-        head.append(f" · {report.count(Verdict.NOT_APPLICABLE)} not applicable", "not bold")
-        head.append(f" · {report.count(Verdict.OPEN)} open", "not bold")
-    facts = f"({', '.join(_facts(report))})" if report.versions else ""
-    beside = len(head) + 3 + len(facts) <= width
-    yield Text.assemble(head, ("   " if beside else "\n    ") if facts else "", (facts, "dim"))
+    head = Text.assemble((told, style), (f" in {_subject(report)}" if _subject(report) else "", "bold"))
+    counts = [
+        f"{report.count(Verdict.PASS)} passed",
+        f"{report.count(Verdict.NOT_APPLICABLE)} not applicable",
+        f"{report.count(Verdict.OPEN)} open",
+    ]
+    rest = [f" · {' · '.join(counts)}"] if report.count(Verdict.NOT_APPLICABLE) < len(report.checks) else []
+    rest += [f"   ({', '.join(_facts(report))})"] if report.versions else []
+    below = []
+    while len(head) + sum(map(len, rest)) > width and rest:
+        below.insert(0, rest.pop().strip(" ·"))
+    yield Group(Text.assemble(head, *rest), *map(_indented, below))
     if report.steps:
         yield _indented(Text(f"looked at {_looked_at(report)}", "dim"))
     for note in report.notes:
@@ -109,14 +112,9 @@ def _facts(report: Report) -> Iterator[str]:
         yield f"{report.cost['total']:.1f} s"
     if report.seed is not None:
         yield f"seed {report.seed}"
-    versions = dict(report.versions)
-    versions.pop("platform", None)
-    own = f"smokestep {versions.pop('smokestep', '')}".strip()
-    python = f"Python {versions.pop('python', '')}".strip()
-    yield from (each.partition("+")[0] for each in versions.values())
-    if not versions:
-        yield python
-    yield own
+    own = ("smokestep", "python", "platform")
+    frameworks = [version.partition("+")[0] for name, version in report.versions.items() if name not in own]
+    yield from frameworks or [f"smokestep {report.versions.get('smokestep', '')}"]
 
 
 def _looked_at(report: Report) -> str:
