@@ -21,7 +21,7 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ["getting-started.md", *sorted(f"guides/{path.name}" for path in (DOCS / "guides").glob("*.md"))]
-BLOCK = re.compile(r'^```(\w+)(?: title="(.+?)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r'^(`{3,})(\w+)(?: title="(.+?)")?\n(.*?)^\1$', re.MULTILINE | re.DOTALL)
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
 
 
@@ -49,7 +49,7 @@ def test_a_guide_does_what_it_shows(page: str, tmp_path: Path, monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "guide"}
     printed = ""
-    for number, (language, title, code) in enumerate(BLOCK.findall((DOCS / page).read_text())):
+    for number, (_, language, title, code) in enumerate(BLOCK.findall((DOCS / page).read_text())):
         if title:
             Path(title).write_text(code)
         elif language == "python":
