@@ -70,6 +70,10 @@ class Graphs:
         wanted |= {root for backward in backwards for root in backward.roots}
         wanted |= {value for call in calls for value in (*call.outputs, *(each for _, each in call.inputs))}
         values = {value: self._value(step, value, made) for value in sorted(wanted) if value in self.tracer.values}
+        known = {value.name for value in values.values()}
+        for index, name in enumerate(self.assembly.batch.values(), 1):
+            if name not in known:    # nothing read it: that too is a fact about the batch
+                values[-index] = Value(-index, step, "input", name)
         first, last = (raw[0].id, raw[-1].id) if raw else (0, -1)
         opaque = tuple(
             (name, frames.line_of(line))

@@ -115,4 +115,4 @@ def _idle_labels(graph: Graph) -> bool:
     inputs = {value for call in graph.calls for _, value in call.inputs}
     batch = [value.id for value in graph.values.values() if value.kind == "input" and value.name.startswith("batch")]
     used = [each for each in batch if each in reaching]
-    return bool(used) and all(not graph.forward_of([each]).isdisjoint(inputs) for each in used)
+    return 0 < len(used) < len(batch) and all(not graph.forward_of([each]).isdisjoint(inputs) for each in used)
