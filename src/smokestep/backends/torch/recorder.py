@@ -189,8 +189,8 @@ class Recorder:
         self.calls.append(called)
         self._calling.append(called)
 
-    def left(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-        """Any module has run or raised (forward hook, always called)."""
+    def left(self, module: nn.Module, args: Any, kwargs: Any, output: Any = None) -> None:
+        """Any module has run or raised (forward hook, always called; torch leaves `kwargs` out after an exception)."""
         called = self._calling.pop() if self._calling else None
         tracer = self.tracer
         if self._deaf or not tracer.modules:
