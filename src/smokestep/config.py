@@ -236,15 +236,9 @@ def _chosen(every: Mapping[str, Check], words: Sequence[str], *, default: bool) 
 
 
 def _builtin() -> tuple[Check, ...]:
-    from smokestep.checks import TABLE  # TEMPORARY until every file of the table exists: then load()
+    from smokestep.checks import load
 
-    found = []
-    for entry in TABLE:
-        try:
-            found.append(getattr(importlib.import_module(f"smokestep.checks.{entry}"), entry.rpartition(".")[2]))
-        except ImportError:
-            continue
-    return tuple(found)
+    return load()
 
 
 def _plugins(modules: Sequence[str]) -> tuple[Check, ...]:
