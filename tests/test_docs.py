@@ -15,7 +15,7 @@ import subprocess
 import sys
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 
@@ -47,18 +47,21 @@ def console(text: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_a_guide_does_what_it_shows(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {"__name__": "guide"}
-    printed = ""
-    for number, (_, language, title, code) in enumerate(BLOCK.findall((DOCS / page).read_text())):
+    # A real module in a real file, as a reader would have: what is found is shown with its lines.
+    module = ModuleType("guide")
+    module.__file__ = str(tmp_path / "guide.py")
+    monkeypatch.setitem(sys.modules, "guide", module)
+    source = printed = ""
+    for _, language, title, code in BLOCK.findall((DOCS / page).read_text()):
         if title:
             Path(title).write_text(code)
         elif language == "python":
-            # A real file, as a reader would have: the report shows its lines.
-            file = tmp_path / f"block_{number}.py"
-            file.write_text(code)
+            above = "\n" * source.count("\n")
+            source += code
+            Path(module.__file__).write_text(source)
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
-                exec(compile(code, str(file), "exec"), names)
+                exec(compile(above + code, module.__file__, "exec"), vars(module))
             printed = out.getvalue()
         elif language == "text":
             assert agree(code, printed), f"{page} says\n{code}\nbut it prints\n{printed}"
