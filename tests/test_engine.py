@@ -388,3 +388,11 @@ def test_allowances_of_a_built_training_hold(run):
 
 def test_verify_shows_the_arguments_of_examine():
     assert inspect.signature(smokestep.verify) == inspect.signature(smokestep.examine)
+
+
+def test_the_decorator_keeps_its_name_once_its_module_is_imported():
+    code = "import smokestep, smokestep.check, smokestep.engine; smokestep.check(severity='defect', since='0.1')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run(
+        [sys.executable, "-c", "from smokestep import check; check(severity='defect', since='1')"], check=True
+    )
