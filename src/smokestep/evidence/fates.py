@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from smokestep.evidence import source
 from smokestep.evidence.fate import Cluster, Fate, FateKind
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.inquiry import Inquiry
@@ -90,7 +91,10 @@ def _from_movements(parameter: Parameter, moves: list[Movement], by_hand: set[st
     if moved and (parameter.name in by_hand or not parameter.optimizers):
         return fate("trains", "moved by hand")
     if moves and not any(move.requires_grad for move in moves) or not (moves or parameter.requires_grad):
-        return fate("frozen", "does not require gradient", parameter.built)
+        lines = [event.line for event in steps.events if event.line and event.kind != "step"]
+        return fate("frozen", "does not require gradient", source.freezes(lines))
+    if any(held == parameter.name and twin for each in steps.optimizers for held, twin in each.stale):
+        return fate("aside", "an optimizer holds it in place of another")
     held = [move for move in moves if move.rate is not None]
     if parameter.optimizers and not held and not _stepped(parameter, steps):
         return fate("no update", "no optimizer that holds it was stepped")

@@ -5,6 +5,7 @@ Every step in which an optimizer that holds the parameter was stepped is asked, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from smokestep.evidence import source
@@ -35,7 +36,11 @@ class Inquiry:
         broken = {event.step for event in steps.of("error")}
         self.graphs = [graph for graph in flow.graphs if graph.step not in broken]
         names = tuple(parameter.name for parameter in suspects)
-        self.paths = {graph.step: Paths(graph, names, trained) for graph in self.graphs}
+        scales: dict[int, dict[str, float]] = {graph.step: {} for graph in self.graphs}
+        for name, some in moves.items():
+            for move in some:
+                scales.setdefault(move.step, {})[name] = move.scale
+        self.paths = {graph.step: Paths(graph, names, trained, scales[graph.step]) for graph in self.graphs}
         self.carried = {value.id for graph in self.graphs for value in graph.values.values() if value.kind == "carried"}
 
     def explain(self, parameter: Parameter) -> Fate:
@@ -86,7 +91,7 @@ class Inquiry:
         return self._unused(parameter, graph)
 
     def _unused(self, parameter: Parameter, graph: Graph) -> Fate:
-        ran = any(move.called for move in self.moves[parameter.name])
+        ran = any(move.called for move in self.moves[parameter.name]) and not _direct(parameter)
         if graph.opaque:
             return self._hidden(parameter, graph)
         mentions = parameter.mentions
@@ -97,6 +102,11 @@ class Inquiry:
     def _dropped(self, parameter: Parameter, graph: Graph, paths: Paths, last: list[Op], looks: list[Op]) -> Fate:
         if paths.hidden(graph.roots):
             return self._hidden(parameter, graph)
+        for look in looks:
+            if look.escapes and self._comes_back(look, graph, paths):
+                first = next(op for op in looks if op.escapes or op.name in CUTS)
+                reason, hint = cut_reason(first, graph)
+                return self._fate(parameter, "cut", reason, _line(first), (), hint, first, True, False, graph.step)
         own = [op for op in last if not _installed(op)] or last
         op = own[-1]
         if op.inplace or any(made in self.carried for made in op.makes):
@@ -124,12 +134,21 @@ class Inquiry:
             hint = f"use `{use.name}`, or remove the line"
         for look in looks[-1:]:
             at = _line(look)
-            if at and at != line and (look.escapes or look.name in CUTS):
+            if at and at != line and look.escapes:
                 related.append((at, f"only looks at it (`{look.name}`)"))
         related.extend((at, "also computed from it, also unused") for at in _others(own[:-1], line))
         return self._fate(
             parameter, "dropped", reason, line, tuple(related), hint, op, certain, _installed(op), graph.step
         )
+
+    def _comes_back(self, escape: Op, graph: Graph, paths: Paths) -> bool:
+        """Whether the plain numbers that an op gives are used on: in a tensor again, or by the model's own code."""
+        if escape.name in ("__bool__", "__contains__"):
+            return False
+        if escape.name in ("numpy", "tolist", "__array__", "item") and paths.returns(escape, graph.roots):
+            return True
+        line = _line(escape)
+        return line is not None and paths.inside(escape) and source.becomes(line).kind in ("read", "returned")
 
     def _cut(self, parameter: Parameter, graph: Graph, paths: Paths, bit: int, roots: frozenset[int]) -> Fate:
         ops = paths.cuts(bit, roots)
@@ -203,6 +222,12 @@ class Inquiry:
             step,
             parameter.owner,
         )
+
+
+def _direct(parameter: Parameter) -> bool:
+    """Whether the line that builds it assigns the parameter itself, and not a layer that it is part of."""
+    built = parameter.built.code if parameter.built else ""
+    return re.search(rf"\b{re.escape(parameter.name.rpartition('.')[2])}\b", built) is not None
 
 
 def _installed(op: Op) -> bool:

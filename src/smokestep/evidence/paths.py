@@ -6,7 +6,7 @@ not grow with the number of parameters asked about.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from smokestep.evidence.flow import Graph, Op, Value
 
@@ -19,15 +19,27 @@ SHAPE_ONLY = frozenset(
 # Calls whose result starts without a gradient history even where it says that it requires gradient.
 FRESH = frozenset("tensor detach detach_ data from_numpy new_tensor".split())
 
+# Calls that make a tensor of what Python or NumPy hold.
+IMPORTS = frozenset("tensor as_tensor asarray from_numpy FloatTensor Tensor".split())
+
 
 class Paths:
-    """The labels of one graph. `names` are the suspects, `trained` parameters known to train."""
+    """The labels of one graph. `names` are the suspects, `trained` parameters known to train, `scales` the largest
+    entries of parameters."""
 
-    def __init__(self, graph: Graph, names: Sequence[str], trained: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        names: Sequence[str],
+        trained: frozenset[str] = frozenset(),
+        scales: Mapping[str, float] | None = None,
+    ) -> None:
         self.graph = graph
+        self.scales = scales or {}
         self.bits = {name: 1 << (FIRST + position) for position, name in enumerate(names)}
         self.value: dict[int, int] = {}
         self.history: dict[int, int] = {}
+        self._runs = [(call.index, max(call.outputs, default=call.index)) for call in graph.calls]
         self._needed: dict[frozenset[int], set[int]] = {}
         self._cuts: dict[frozenset[int], list[tuple[Op, int]]] = {}
         self._ends: list[tuple[Op, int]] | None = None
@@ -75,11 +87,22 @@ class Paths:
         """The label of what gradient from these values could reach."""
         return self._of(self.history, roots)
 
+    def peak(self, value: Value) -> float | None:
+        """The largest entry of a value, None if it was not measured."""
+        return value.peak if value.peak is not None else self.scales.get(value.name)
+
+    def inside(self, op: Op) -> bool:
+        """Whether an op ran within a call of a model."""
+        return bool(op.module) or any(first < op.id <= last for first, last in self._runs)
+
     def hidden(self, roots: frozenset[int]) -> bool:
         """Whether calls whose inside was not seen may lie on the way to the roots."""
         values = self.graph.values
-        return bool(self.graph.opaque) or any(
-            each in values and values[each].kind == "unknown" for each in self.needed(roots)
+        return (
+            bool(self.graph.opaque)
+            or not self.graph.ops
+            or not roots
+            or any(each in values and values[each].kind == "unknown" for each in self.needed(roots))
         )
 
     def cuts(self, bit: int, roots: frozenset[int]) -> list[Op]:
@@ -100,7 +123,7 @@ class Paths:
     def ends(self, bit: int) -> tuple[list[Op], list[Op]]:
         """Where the gradient history of a suspect ends: the last ops on it, and those that look at their results.
 
-        A call that neither belongs to a module nor sees data (the norm of a weight, for a log) is no use of it.
+        A call that neither belongs to a model nor sees data (the norm of a weight, for a log) is no use of it.
         """
         if self._ends is None:
             onward: dict[int, int] = {}
@@ -110,13 +133,26 @@ class Paths:
                     onward[read] = onward.get(read, 0) | label
             self._ends = []
             for op in self.graph.ops:
-                if op.module or self._of(self.value, (*op.reads, *op.makes)) & DATA:
+                if self._of(self.value, (*op.reads, *op.makes)) & DATA or self.inside(op):
                     label = self._of(self.history, op.makes) & ~self._of(onward, op.makes)
                     if label:
                         self._ends.append((op, label))
         last = [op for op, label in self._ends if label & bit]
         results = {made for op in last for made in op.makes}
-        return last, [op for op in self.graph.ops if not results.isdisjoint(op.reads)]
+        looks = []
+        for op in self.graph.ops if last else ():
+            if not results.isdisjoint(op.reads):
+                looks.append(op)
+                results.update(op.makes)
+        return last, looks
+
+    def returns(self, escape: Op, roots: frozenset[int]) -> bool:
+        """Whether a tensor on the way to the roots was made of plain numbers after this op gave some away."""
+        needed = self.needed(roots)
+        return any(
+            op.id > escape.id and op.name in IMPORTS and not op.reads and not needed.isdisjoint(op.makes)
+            for op in self.graph.ops
+        )
 
     def vanishes(self, bit: int, roots: frozenset[int]) -> list[tuple[Op, Value, Value]]:
         """The ops where gradient comes in and none goes on towards a suspect, last one first: (op, its result, what

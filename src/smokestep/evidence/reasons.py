@@ -86,7 +86,11 @@ def zero_reason(
     if op.name in PRODUCTS:
         factors = [graph.values[each] for each in op.reads if each != read.id and each in graph.values]
         constant = any(type(each) in (int, float) and each == 0 for each in op.args.values())
-        zero = constant or any(each.peak == 0 for each in factors) or (made.peak == 0 and (read.peak or 0) > 0)
+        zero = (
+            constant
+            or any(paths.peak(each) == 0 for each in factors)
+            or (made.peak == 0 and (paths.peak(read) or 0) > 0)
+        )
         if zero and any(paths.value.get(each.id, 0) & TRAINED for each in factors):
             return "waiting", "is multiplied by a factor that is still zero, and trains", ""
         if zero:
@@ -96,7 +100,7 @@ def zero_reason(
                 "look at the other factor: a mask of the wrong sense, a weight of 0",
             )
     if op.name in RELUS and made.peak == 0:
-        if not op.module:  # a hinge that is satisfied, more often than a unit that is dead
+        if not paths.inside(op):  # a hinge that is satisfied, more often than a unit that is dead
             return "waiting", f"`{op.name}` gives 0 for every entry", ""
         return (
             "zero",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import linecache
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -80,8 +80,9 @@ def _around(tree: ast.AST, number: int) -> list[ast.AST]:
 
 
 def _first(node: ast.stmt) -> int:
-    decorated = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-    return min([node.lineno, *(each.lineno for each in node.decorator_list)]) if decorated else node.lineno
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return min([node.lineno, *(each.lineno for each in node.decorator_list)])
+    return node.lineno
 
 
 def _statements(node: ast.AST) -> Iterator[ast.stmt]:
@@ -121,6 +122,27 @@ def _says_no_grad(node: ast.expr) -> bool:
     if name == "set_grad_enabled" and isinstance(node, ast.Call):
         return any(isinstance(each, ast.Constant) and each.value is False for each in node.args)
     return name in NO_GRAD
+
+
+def freezes(lines: Iterable[Line]) -> Line | None:
+    """The one line, in the files that these lines stand in, that sets `requires_grad` to anything but True."""
+    found = []
+    for like in {line.file: line for line in lines if not line.installed}.values():
+        for node in ast.walk(_tree(like) or ast.Module([], [])):
+            value: ast.expr | None = None
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "requires_grad_"
+            ):
+                value = node.args[0] if node.args else None
+            elif isinstance(node, ast.Assign) and any(
+                isinstance(each, ast.Attribute) and each.attr == "requires_grad" for each in node.targets
+            ):
+                value = node.value
+            if value is not None and not (isinstance(value, ast.Constant) and value.value is True):
+                found.append(_line(like, value.lineno))
+    return found[0] if len(found) == 1 else None
 
 
 def becomes(line: Line) -> Use:

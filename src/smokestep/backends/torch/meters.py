@@ -50,11 +50,12 @@ class Tracked:
 
 
 def measurable(tensor: Any) -> bool:
-    """Whether a tensor has entries to compare: lazily built and meta ones have none yet."""
+    """Whether a tensor has entries to compare: lazily built and meta ones have none yet, batched ones soon no more."""
     return (
         isinstance(tensor, Tensor)
         and not isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin)
         and not tensor.is_meta
+        and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
         and tensor.layout is torch.strided
         and not type(tensor).__name__.startswith("DTensor")
     )
@@ -221,7 +222,8 @@ def numbers(found: Sequence[Number]) -> list[float | None]:
     for indices in groups.values():
         stacked = torch.stack([_real(found[index]).expand(2) for index in indices])
         for index, (low, high) in zip(indices, stacked.tolist()):
-            result[index] = high if low == high else max(abs(low), abs(high))
+            plain = found[index].dim() == 0    # type: ignore[union-attr]
+            result[index] = high if plain else max(abs(low), abs(high))
     return result
 
 

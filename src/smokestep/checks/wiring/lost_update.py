@@ -11,12 +11,8 @@ gradients are healthy, and the parameter never moves.
 ## Bad
 ```python
 def training():
-    model = nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 2))
-    nn.init.constant_(model[1].weight, 0.5)
-    nn.init.constant_(model[0].bias, 0.5)
-    nn.init.constant_(model[1].bias, 0.5)
-    model = model.bfloat16()
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-5)
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2)).bfloat16()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
     def step(batch):
         x, y = batch
         optimizer.zero_grad()

@@ -50,6 +50,7 @@ from collections.abc import Iterator
 from smokestep.check import Said, check
 from smokestep.evidence.fate import FateKind
 from smokestep.evidence.fates import Fates
+from smokestep.evidence.flow import Flow
 from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Open, Place
 
@@ -58,7 +59,7 @@ UNKNOWN: tuple[FateKind, ...] = ("opaque", "waiting", "conditional")
 
 
 @check(severity="defect", since="0.1")
-def nothing_trains(steps: Steps, fates: Fates) -> Iterator[Said]:
+def nothing_trains(steps: Steps, fates: Fates, flow: Flow) -> Iterator[Said]:
     """Tells a training that leaves every parameter as it was, unless a check that knows more does."""
     if not steps.parameters:
         yield NotApplicable("no trainable parameter was found")
@@ -67,12 +68,16 @@ def nothing_trains(steps: Steps, fates: Fates) -> Iterator[Said]:
         return
     kinds = {fate.kind for fate in fates.fates}
     backward = bool(steps.of("backward"))
+    if not backward and any(op.name == "grad" for graph in flow.graphs for op in graph.ops):
+        yield Open("gradients were taken without a backward pass, and where they went was not seen")
+        return
     if not kinds <= set(ALARMS) or ("no update" in kinds and backward):
         if kinds & set(UNKNOWN):
             yield Open(f"no parameter changed in {fates.steps} steps, and why could not be told")
         return
     events = steps.of("forward") if not backward else steps.of("update", "backward")
-    line = next((event.line for event in events if event.line), None)
+    frozen = next((fate.line for fate in fates.of("frozen") if fate.line), None)
+    line = frozen or next((event.line for event in events if event.line), None)
     why = "no backward was called" if not backward else "all are frozen" if "frozen" in kinds else "why is not known"
     yield Finding(
         f"none of {len(fates.fates)} parameters changed in {fates.steps} steps: {why}",

@@ -74,5 +74,5 @@ def stale_optimizer(steps: Steps, fates: Fates) -> Iterator[Said]:
             where=Place.of(abridged(twins), optimizer.line),
             cause=optimizer.line,
             hint="build the optimizer after the model is complete",
-            subjects=(*twins, *(held for held, _ in pairs)),
+            subjects=twins,
         )
