@@ -95,8 +95,12 @@ def follow(steps: Steps) -> Gradients:
                     at = awaited.pop(optimizer)
                     updates[at] = replace(updates[at], later=event)
         elif event.kind == "zero_grad":
+            put_in = event.detail.get("replaced")  # `p.grad = …`: a gradient made by hand is as good as one from backward
             for name in event.parameters:
-                if fresh.pop(name, None):
+                if put_in:
+                    fresh[name] = [event]
+                    wiped.pop(name, None)
+                elif fresh.pop(name, None):
                     wiped[name] = event
                 used.pop(name, None)
                 mixed.pop(name, None)
