@@ -22,8 +22,8 @@ from smokestep.world import Recording
 
 __all__ = ["StopWatching", "live", "open_world"]
 
-MORE = 5          # further steps, to see a branch that did not run in some of the first ones
-PATIENCE = 16     # step calls without an update before "it never updates" is believed (gradient accumulation)
+MORE = 5  # further steps, to see a branch that did not run in some of the first ones
+PATIENCE = 16  # step calls without an update before "it never updates" is believed (gradient accumulation)
 
 
 def describe() -> Mapping[str, str]:
@@ -91,7 +91,13 @@ class TorchWorld:
 
 def _untaken(recorder: Recorder) -> bool:
     """Whether some trainable parameter has had no gradient while its module ran in some steps only, or in none."""
-    owners = {id(p): module for root in recorder.roots.values() for module in root.modules() for p in module._parameters.values() if p is not None}
+    owners = {
+        id(p): module
+        for root in recorder.roots.values()
+        for module in root.modules()
+        for p in module._parameters.values()
+        if p is not None
+    }
     ran = recorder.ran[: len(recorder.ends)]
     for item in recorder.book.parameters():
         if item.tensor.requires_grad and not any(row.received is not None for row in item.rows):
@@ -115,10 +121,14 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
     words = Words()
     recorder = Recorder(live=False, words=words)
     with ExitStack() as stack:
-        changes = stack.enter_context(snapshot.preserved(subject)) if isinstance(subject, Training) else snapshot.Changes()
+        changes = (
+            stack.enter_context(snapshot.preserved(subject)) if isinstance(subject, Training) else snapshot.Changes()
+        )
         stack.enter_context(listening(recorder))
         training = subject if isinstance(subject, Training) else subject()
-        words.names.update({id(each): name for name, each in (*training.model.items(), *training.optimizer.items()) if name})
+        words.names.update(
+            {id(each): name for name, each in (*training.model.items(), *training.optimizer.items()) if name}
+        )
         recorder.prepare(training)
         yield TorchWorld(training, recorder, steps, changes)
 
@@ -136,8 +146,15 @@ class TorchLive:
         if self._recording is None:
             recorder = self.recorder
             recorder.tracer.paused += 1
-            if recorder.error is not None or len(recorder.events) and recorder.events[-1].index > (recorder.ends or [0])[-1]:
-                if any(e.index > (recorder.ends or [0])[-1] and e.kind in ("update", "backward", "error", "forward") for e in recorder.events):
+            if (
+                recorder.error is not None
+                or len(recorder.events)
+                and recorder.events[-1].index > (recorder.ends or [0])[-1]
+            ):
+                if any(
+                    e.index > (recorder.ends or [0])[-1] and e.kind in ("update", "backward", "error", "forward")
+                    for e in recorder.events
+                ):
                     recorder.end()
             self._recording = Assembly(recorder, None, time.perf_counter() - recorder.started).recording()
         return self._recording
@@ -168,10 +185,17 @@ def _enough(steps: int, stopping: Callable[[], None] | None) -> Callable[[Record
 
 
 def _untaken_live(recorder: Recorder) -> bool:
-    return bool(recorder.ends) and any(
-        item.tensor.requires_grad and not item.fresh and item.row.received is None and not any(r.received is not None for r in item.rows)
-        for item in recorder.book.parameters()
-    ) and _untaken(recorder)
+    return (
+        bool(recorder.ends)
+        and any(
+            item.tensor.requires_grad
+            and not item.fresh
+            and item.row.received is None
+            and not any(r.received is not None for r in item.rows)
+            for item in recorder.book.parameters()
+        )
+        and _untaken(recorder)
+    )
 
 
 @contextmanager

@@ -46,9 +46,13 @@ class Assembly:
         for optimizer in recorder.optimizers.values():
             for g, group in enumerate(optimizer.param_groups):
                 for i, tensor in enumerate(group["params"]):
-                    self.names.setdefault(id(tensor), f"{self.optimizer_names[id(optimizer)]}.param_groups[{g}]['params'][{i}]")
+                    self.names.setdefault(
+                        id(tensor), f"{self.optimizer_names[id(optimizer)]}.param_groups[{g}]['params'][{i}]"
+                    )
         self.count = len(recorder.ends)
-        self.batch = {id(t): name for t, name in _batch(training.batch)} if training is not None and training.has_batch else {}
+        self.batch = (
+            {id(t): name for t, name in _batch(training.batch)} if training is not None and training.has_batch else {}
+        )
 
     def _optimizer_names(self) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -97,7 +101,11 @@ class Assembly:
         """What an event's object is called."""
         if isinstance(thing, str):
             return thing
-        return self.optimizer_names.get(id(thing)) or self.models.names.get(id(thing)) or self.models.paths.get(id(thing), "")
+        return (
+            self.optimizer_names.get(id(thing))
+            or self.models.names.get(id(thing))
+            or self.models.paths.get(id(thing), "")
+        )
 
     def name(self, item: Tracked) -> str:
         """The full name of a followed tensor."""
@@ -114,7 +122,9 @@ class Assembly:
             names = tuple(dict.fromkeys(name for item in event.tensors if (name := self.name(item))))
             line = frames.line_of(event.line)
             found.append(
-                Event(event.index, self.step_of(event.index), event.kind, line, self.subject(event.subject), names, detail)    # type: ignore[arg-type]
+                Event(
+                    event.index, self.step_of(event.index), event.kind, line, self.subject(event.subject), names, detail
+                )  # type: ignore[arg-type]
             )
         return tuple(found)
 
@@ -141,7 +151,9 @@ class Assembly:
                     step=step,
                     parameter=self.name(item),
                     gradient=fields["gradient"][index],
-                    received=fields["received"][index] if fields["received"][index] is not None else fields["gradient"][index],
+                    received=fields["received"][index]
+                    if fields["received"][index] is not None
+                    else fields["gradient"][index],
                     carried=fields["carried"][index],
                     update=fields["update"][index] or 0.0,
                     scale=fields["scale"][index] or 0.0,
@@ -159,17 +171,23 @@ class Assembly:
             for group in optimizer.param_groups:
                 for tensor in group["params"]:
                     holders.setdefault(id(tensor), []).append(self.optimizer_names[key])
-        files = tuple(sorted({frames.shown(raw[0]) for e in self.recorder.events if e.kind != "step" and (raw := e.line)}))
+        files = tuple(
+            sorted({frames.shown(raw[0]) for e in self.recorder.events if e.kind != "step" and (raw := e.line)})
+        )
         found = []
         explicit = self._resolve_all("trains")
-        for key, tensor in {**self.models.tensors, **{k: t for k, (t, *_) in self.stray.items()}, **self._held()}.items():
+        for key, tensor in {
+            **self.models.tensors,
+            **{k: t for k, (t, *_) in self.stray.items()},
+            **self._held(),
+        }.items():
             name = self.names[key]
             stray = self.stray.get(key)
             module = stray[2] if stray else self.models.owner.get(key)
             keeper = sources.keeper(self.models, module, name) if module is not None else None
             attribute = stray[1].rpartition(".")[2].split("[")[0] if stray else keeper[1] if keeper else ""
             if stray:
-                attribute = stray[1][len(self.models.paths[id(module)]):].lstrip(".").split("[")[0].split(".")[0]
+                attribute = stray[1][len(self.models.paths[id(module)]) :].lstrip(".").split("[")[0].split(".")[0]
             kind = type(keeper[0]) if keeper and not stray else type(module) if module is not None else type(None)
             silent = name not in got and tensor.requires_grad and module is not None
             found.append(
@@ -188,7 +206,9 @@ class Assembly:
                     leaf=tensor.is_leaf,
                     optimizers=tuple(dict.fromkeys(holders.get(key, ()))),
                     aliases=tuple(self.models.aliases.get(key, ())),
-                    built=sources.built_at(kind, attribute) if (silent or stray or not holders.get(key)) and attribute else None,
+                    built=sources.built_at(kind, attribute)
+                    if (silent or stray or not holders.get(key)) and attribute
+                    else None,
                     mentions=sources.mentions(kind, attribute, files) if silent and attribute else None,
                     explicit=name in explicit,
                     container=stray[3] if stray else "",
@@ -219,8 +239,18 @@ class Assembly:
             groups, stale, spare = [], [], list(free)
             for index, group in enumerate(optimizer.param_groups):
                 names = tuple(self.names[id(t)] for t in group["params"])
-                seen = tuple(step[index] for step in rates.get(key, ()) if index < len(step) and step[index] is not None)
-                groups.append(Group(names, seen, float(group.get("weight_decay") or 0.0), _keeps_moving(optimizer, group), bool(group.get("maximize"))))
+                seen = tuple(
+                    step[index] for step in rates.get(key, ()) if index < len(step) and step[index] is not None
+                )
+                groups.append(
+                    Group(
+                        names,
+                        seen,
+                        float(group.get("weight_decay") or 0.0),
+                        _keeps_moving(optimizer, group),
+                        bool(group.get("maximize")),
+                    )
+                )
                 for name in names:
                     parameter = known[name]
                     if name in read or (parameter.in_model and parameter.model in used_models):
@@ -257,7 +287,7 @@ class Assembly:
         seen = self.recorder.tracer.losses
         scalars = numbers([scalar for _, scalar in seen])
         calls = []
-        for (each, _), scalar in zip(seen, scalars):
+        for (each, _), scalar in zip(seen, scalars, strict=True):
             each.step = self.step_of(each.op)
             if each.step < len(flow.graphs):
                 calls.append(losses.finish(each, flow.graphs[each.step], scalar))
@@ -295,7 +325,15 @@ class Assembly:
         for _, serial, op, line, module, units, dead, full in tracer.activations:
             share = numbers([dead, full])
             activations.append(
-                Activation(self.step_of(serial), op, frames.line_of(line), self.subject(module) if module is not None else "", units, share[0] or 0.0, share[1] or 0.0)
+                Activation(
+                    self.step_of(serial),
+                    op,
+                    frames.line_of(line),
+                    self.subject(module) if module is not None else "",
+                    units,
+                    share[0] or 0.0,
+                    share[1] or 0.0,
+                )
             )
         outputs = []
         promised = getattr(self.training, "output_range", None)
@@ -304,11 +342,21 @@ class Assembly:
             for index, pair in enumerate(pairs):
                 if pair is None:
                     continue
-                interval = promised if promised is None or isinstance(promised, tuple) and not isinstance(promised[0], (tuple, list)) else (
-                    promised[index] if index < len(promised) else None
+                interval = (
+                    promised
+                    if promised is None or isinstance(promised, tuple) and not isinstance(promised[0], (tuple, list))
+                    else (promised[index] if index < len(promised) else None)
                 )
                 outputs.append(
-                    Output(self.step_of(call.event.index), self.subject(call.module), index, call.outputs[index], pair[0], pair[1], interval)
+                    Output(
+                        self.step_of(call.event.index),
+                        self.subject(call.module),
+                        index,
+                        call.outputs[index],
+                        pair[0],
+                        pair[1],
+                        interval,
+                    )
                 )
         return Numbers((), tuple(activations), tuple(outputs), self.recorder.scaled)
 
@@ -323,9 +371,13 @@ class Assembly:
         found: set[str] = set()
         for thing in things:
             if isinstance(thing, str):
-                hit = {n for n in everything if n == thing or n.startswith(thing + ".") or fnmatch.fnmatchcase(n, thing)}
+                hit = {
+                    n for n in everything if n == thing or n.startswith(thing + ".") or fnmatch.fnmatchcase(n, thing)
+                }
                 if not hit:
-                    raise ConfigError(f"{word}: {thing!r} matches no parameter or buffer; there are: {', '.join(sorted(everything)[:20])}")
+                    raise ConfigError(
+                        f"{word}: {thing!r} matches no parameter or buffer; there are: {', '.join(sorted(everything)[:20])}"
+                    )
                 found |= hit
             elif isinstance(thing, nn.Module):
                 found |= {known[id(t)] for t in (*thing.parameters(), *thing.buffers()) if id(t) in known}
@@ -334,7 +386,9 @@ class Assembly:
             elif isinstance(thing, torch.Tensor) and id(thing) in known:
                 found.add(known[id(thing)])
             else:
-                raise ConfigError(f"{word}: expected a name, pattern, parameter, module or optimizer of this training, got {type(thing).__name__}")
+                raise ConfigError(
+                    f"{word}: expected a name, pattern, parameter, module or optimizer of this training, got {type(thing).__name__}"
+                )
         return frozenset(found)
 
     def _declared(self, movements: Sequence[Movement]) -> Declared:

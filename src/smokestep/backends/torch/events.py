@@ -15,8 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.optim import Optimizer
-from torch.optim import lr_scheduler
+from torch.optim import Optimizer, lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from smokestep.backends.torch import frames
@@ -76,7 +75,9 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
         return original(optimizer, *args, **kwargs)
 
     def scheduled(original: Any, scheduler: Any, *args: Any, **kwargs: Any) -> Any:
-        explicit = bool(args or kwargs.get("epoch") is not None) and not isinstance(scheduler, lr_scheduler.ReduceLROnPlateau)
+        explicit = bool(args or kwargs.get("epoch") is not None) and not isinstance(
+            scheduler, lr_scheduler.ReduceLROnPlateau
+        )
         with recorder.scheduling(scheduler, explicit):
             return original(scheduler, *args, **kwargs)
 

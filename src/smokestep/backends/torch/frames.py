@@ -11,7 +11,7 @@ import linecache
 import os
 import sys
 import sysconfig
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import CodeType, FrameType
 
 import torch
@@ -19,12 +19,14 @@ import torch
 from smokestep.findings import Line
 
 SKIP, INSTALLED, USER, CLIP, APPLY, ENGINE = range(6)
-DEPTH = 8    # lines of the user's own kept for one operation
-Raw = tuple[str, int]    # file name and line number, turned into a Line only when the report needs it
+DEPTH = 8  # lines of the user's own kept for one operation
+Raw = tuple[str, int]  # file name and line number, turned into a Line only when the report needs it
 
 _HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
-_STDLIB = tuple(os.path.realpath(path) + os.sep for path in {sysconfig.get_path("stdlib"), os.path.dirname(os.__file__)})
+_STDLIB = tuple(
+    os.path.realpath(path) + os.sep for path in {sysconfig.get_path("stdlib"), os.path.dirname(os.__file__)}
+)
 _SITE = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib")})
 _BACKEND = os.path.dirname(os.path.abspath(__file__))
 _kinds: dict[CodeType, int] = {}
@@ -40,7 +42,7 @@ def _kind(code: CodeType) -> int:
     return kind_of_file(code.co_filename)
 
 
-@lru_cache(maxsize=None)
+@cache
 def kind_of_file(name: str) -> int:
     """Whether a source file is the framework's (SKIP), an installed package's or the user's."""
     if name.startswith(("<frozen", "<string>", "<__array_function__")):
@@ -109,7 +111,7 @@ def within(kind: int, depth: int = 0) -> FrameType | None:
 def clipping(depth: int = 0) -> bool:
     """Whether the call comes directly from gradient clipping."""
     frame: FrameType | None = sys._getframe(depth + 1)
-    for _ in range(8):    # the wrappers of no_grad and foreach lie between
+    for _ in range(8):  # the wrappers of no_grad and foreach lie between
         if frame is None:
             return False
         code = frame.f_code
@@ -132,7 +134,7 @@ def user_frame(depth: int = 0) -> FrameType | None:
     return frame
 
 
-@lru_cache(maxsize=None)
+@cache
 def line_of(raw: Raw | None) -> Line | None:
     """The Line for a raw position, with its source text; the first line of a statement that spans several."""
     if raw is None:

@@ -49,9 +49,9 @@ class Graphs:
         peaks = numbers([each.peak for each in seen])
         flat = [(index, gradient) for index, each in enumerate(seen) for gradient in each.gradient or ()]
         gradients: dict[int, float] = {}
-        for (index, _), value in zip(flat, numbers([gradient for _, gradient in flat])):
+        for (index, _), value in zip(flat, numbers([gradient for _, gradient in flat]), strict=True):
             known = gradients.get(index)
-            gradients[index] = value if known is None or value != value or value > known else known    # type: ignore[operator,assignment]
+            gradients[index] = value if known is None or value != value or value > known else known  # type: ignore[operator,assignment]
         means = numbers([sum(each.mean) / len(each.mean) if each.mean else None for each in seen])
         return {each.id: (peaks[i], gradients.get(i), means[i]) for i, each in enumerate(seen)}
 
@@ -72,13 +72,16 @@ class Graphs:
         values = {value: self._value(step, value, made) for value in sorted(wanted) if value in self.tracer.values}
         known = {value.name for value in values.values()}
         for index, name in enumerate(self.assembly.batch.values(), 1):
-            if name not in known:    # nothing read it: that too is a fact about the batch
+            if name not in known:  # nothing read it: that too is a fact about the batch
                 values[-index] = Value(-index, step, "input", name)
         first, last = (raw[0].id, raw[-1].id) if raw else (0, -1)
         opaque = tuple(
             (name, frames.line_of(line))
             for at, name, line in self.tracer.opaque
-            if at < len(self.tracer.ops) and first <= self.tracer.ops[at].id <= last or at == len(self.tracer.ops) and step == self.assembly.count - 1
+            if at < len(self.tracer.ops)
+            and first <= self.tracer.ops[at].id <= last
+            or at == len(self.tracer.ops)
+            and step == self.assembly.count - 1
         )
         return Graph(step, values, ops, backwards, calls, tuple(dict.fromkeys(opaque)))
 

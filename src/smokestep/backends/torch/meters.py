@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 Tensor = torch.Tensor
-CHUNK = 1 << 22    # entries compared at once: bounds the temporary memory of a comparison to 16 MiB of float32
+CHUNK = 1 << 22  # entries compared at once: bounds the temporary memory of a comparison to 16 MiB of float32
 Number = Tensor | float | None
 
 
@@ -42,8 +42,8 @@ class Tracked:
         self.shadow = tensor.detach().clone()
         self.scale: Number = None
         self.before: tuple[int, int] | None = None
-        self.fresh = False       # a backward reached it since its gradient was last measured
-        self.used = False        # its gradient went into an update and has not been cleared since
+        self.fresh = False  # a backward reached it since its gradient was last measured
+        self.used = False  # its gradient went into an update and has not been cleared since
         self.leftover: Number = None
         self.row = Row()
         self.rows: list[Row] = []
@@ -113,7 +113,7 @@ class Book:
                 known = self.items[id(tensor)] = Tracked(tensor, buffer)
                 known.rows = [Row() for _ in range(self.closed)]
                 new.append(known)
-        for item, scale in zip(new, largest([item.shadow for item in new])):
+        for item, scale in zip(new, largest([item.shadow for item in new]), strict=True):
             item.scale = scale
         return [item.tensor for item in new]
 
@@ -146,7 +146,7 @@ class Book:
         """Measure every gradient that arrived and has not been measured yet."""
         fresh = [item for item in (self.parameters() if only is None else only) if item.fresh]
         fresh = [item for item in fresh if item.tensor.grad is not None]
-        for item, norm in zip(fresh, largest([item.tensor.grad.detach() for item in fresh])):    # type: ignore[union-attr]
+        for item, norm in zip(fresh, largest([item.tensor.grad.detach() for item in fresh]), strict=True):  # type: ignore[union-attr]
             item.row.received, item.fresh = norm, False
 
     def updating(self, tensors: Sequence[tuple[Tensor, float | None]]) -> list[Tracked]:
@@ -154,10 +154,10 @@ class Book:
         items = [(item, rate) for tensor, rate in tensors if (item := self.get(tensor)) is not None]
         self.settle()
         with_gradient = [item for item, _ in items if item.tensor.grad is not None]
-        norms = largest([item.tensor.grad.detach() for item in with_gradient])    # type: ignore[union-attr]
+        norms = largest([item.tensor.grad.detach() for item in with_gradient])  # type: ignore[union-attr]
         for item, rate in items:
             item.row.rate = rate
-        for item, norm in zip(with_gradient, norms):
+        for item, norm in zip(with_gradient, norms, strict=True):
             if item.used and item.leftover is not None:
                 item.row.carried = item.leftover
             item.row.gradient, item.used, item.leftover = norm, True, norm
@@ -186,7 +186,7 @@ class Book:
             part = [items[index] for index in chunk]
             same = [item for item in part if _comparable(item)]
             for item in part:
-                if item not in same:    # resized, moved or re-typed in place: certainly another value
+                if item not in same:  # resized, moved or re-typed in place: certainly another value
                     item.row.update.append(torch.tensor(math.inf))
                     item.shadow = item.tensor.detach().clone()
             if not same:
@@ -196,9 +196,9 @@ class Book:
             if values[0].is_floating_point() or values[0].is_complex():
                 norms = largest(torch._foreach_sub(values, shadows))
             else:
-                norms = [(value != shadow).any().float() for value, shadow in zip(values, shadows)]
+                norms = [(value != shadow).any().float() for value, shadow in zip(values, shadows, strict=True)]
             torch._foreach_copy_(shadows, values)
-            for item, norm in zip(same, norms):
+            for item, norm in zip(same, norms, strict=True):
                 item.row.update.append(norm)
         for item in items:
             item.row.requires_grad = item.tensor.requires_grad
@@ -221,8 +221,8 @@ def numbers(found: Sequence[Number]) -> list[float | None]:
             groups.setdefault(each.device, []).append(index)
     for indices in groups.values():
         stacked = torch.stack([_real(found[index]).expand(2) for index in indices])
-        for index, (low, high) in zip(indices, stacked.tolist()):
-            plain = found[index].dim() == 0    # type: ignore[union-attr]
+        for index, (low, high) in zip(indices, stacked.tolist(), strict=True):
+            plain = found[index].dim() == 0  # type: ignore[union-attr]
             result[index] = high if plain else max(abs(low), abs(high))
     return result
 

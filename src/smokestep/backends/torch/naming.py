@@ -62,7 +62,9 @@ def children(module: nn.Module) -> Iterator[nn.Module]:
 class Models:
     """The top-most modules that the training uses, and every name below them."""
 
-    def __init__(self, called: Iterable[nn.Module], held: Iterable[torch.Tensor], words: Words, given: Iterable[nn.Module]) -> None:
+    def __init__(
+        self, called: Iterable[nn.Module], held: Iterable[torch.Tensor], words: Words, given: Iterable[nn.Module]
+    ) -> None:
         called = list(called)
         everything = all_modules()
         parents: dict[int, list[nn.Module]] = {}
@@ -81,12 +83,10 @@ class Models:
                 tops.setdefault(id(top), top)
         main = {id(each) for each in (*given, *called)}
         for aside in [each for top in tops.values() for each in _kept_aside(top)]:
-            if id(aside) not in main:    # a layer in a plain list belongs to the model that keeps it
+            if id(aside) not in main:  # a layer in a plain list belongs to the model that keeps it
                 tops.pop(id(aside), None)
         inside = {id(each) for top in tops.values() for each in top.modules() if each is not top}
-        self.tops = [
-            top for top in tops.values() if id(top) not in inside and any(True for _ in _tensors(top))
-        ]
+        self.tops = [top for top in tops.values() if id(top) not in inside and any(True for _ in _tensors(top))]
         self.names: dict[int, str] = {}
         self.modules: dict[int, nn.Module] = {}
         self.paths: dict[int, str] = {}
@@ -104,7 +104,13 @@ class Models:
         taken: dict[str, int] = {}
         for top in self.tops:
             name = words.names.get(id(top)) or next(
-                (words.names[id(each)] for each in children(top) if len(self.tops) > 1 and id(each) in words.names and type(top).__name__ in ("OptimizedModule", "DataParallel")),
+                (
+                    words.names[id(each)]
+                    for each in children(top)
+                    if len(self.tops) > 1
+                    and id(each) in words.names
+                    and type(top).__name__ in ("OptimizedModule", "DataParallel")
+                ),
                 type(top).__name__.lower(),
             )
             number = taken[name] = taken.get(name, 0) + 1
@@ -177,7 +183,9 @@ def _modules_in(value: Any, depth: int = 0) -> Iterator[nn.Module]:
             yield from _modules_in(each, depth + 1)
 
 
-def _trainable_in(value: Any, name: str, container: str = "attribute", depth: int = 0) -> Iterator[tuple[torch.Tensor, str, str]]:
+def _trainable_in(
+    value: Any, name: str, container: str = "attribute", depth: int = 0
+) -> Iterator[tuple[torch.Tensor, str, str]]:
     if isinstance(value, torch.Tensor):
         if value.requires_grad and value.is_leaf:
             yield value, name, container

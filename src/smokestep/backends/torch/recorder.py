@@ -5,10 +5,9 @@ It is the only mutable thing in a recording. What it keeps becomes evidence in `
 
 from __future__ import annotations
 
-import inspect
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from smokestep.backends.torch import frames
+from smokestep.backends.torch.calls import Called, Noted, arguments, extremes, flat, spread, varies
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.meters import Book, Tracked
 from smokestep.backends.torch.modes import ModeLog
@@ -28,28 +28,6 @@ Tensor = torch.Tensor
 
 class StopWatching(BaseException):
     """Raised inside the user's loop when enough has been seen. Not an Exception, so that `except Exception` lets it by."""
-
-
-class Noted:
-    """One event while the recording runs; `index` orders it with the operations of the trace."""
-
-    __slots__ = ("detail", "index", "kind", "line", "subject", "tensors")
-
-    def __init__(self, index: int, kind: str, line: Raw | None, subject: Any) -> None:
-        self.index, self.kind, self.line, self.subject = index, kind, line, subject
-        self.tensors: list[Tracked] = []
-        self.detail: dict[str, Any] = {}
-
-
-class Called:
-    """One call of a root model."""
-
-    def __init__(self, event: Noted, module: nn.Module, inputs: list[tuple[str, int]], varied: bool) -> None:
-        self.event, self.module, self.inputs, self.varied = event, module, inputs, varied
-        self.training, self.grad = module.training, torch.is_grad_enabled()
-        self.outputs: list[int] = []
-        self.spread: list[Tensor | None] = []
-        self.ranges: list[Tensor | None] = []
 
 
 class Recorder:
@@ -69,10 +47,10 @@ class Recorder:
         self.lines: dict[int, Raw | None] = {}
         self.updates: dict[int, int] = {}
         self.backwards: list[tuple[int, list[int], Raw | None, list[Tracked], Any]] = []
-        self.ends: list[int] = []               # the serial at which each closed step ended
-        self.names: list[str] = []              # the name of each step begun
+        self.ends: list[int] = []  # the serial at which each closed step ended
+        self.names: list[str] = []  # the name of each step begun
         self.returned: dict[int, Any] = {}
-        self.ran: list[set[int]] = [set()]      # modules that ran, a set a step
+        self.ran: list[set[int]] = [set()]  # modules that ran, a set a step
         self.scaled = False
         self.error: tuple[BaseException, Raw | None] | None = None
         self.started = time.perf_counter()
@@ -125,7 +103,11 @@ class Recorder:
 
     def _turn(self) -> None:
         """In a live loop: a new step begins with the first work after every optimizer has stepped."""
-        if self.live and self._stepped and self._stepped >= {key for key, o in self.optimizers.items() if o.param_groups}:
+        if (
+            self.live
+            and self._stepped
+            and self._stepped >= {key for key, o in self.optimizers.items() if o.param_groups}
+        ):
             self._close(self.tracer.next())
 
     def _note(self, kind: str, subject: Any = "", line: Raw | None = None) -> Noted:
@@ -150,7 +132,7 @@ class Recorder:
         if self._deaf:
             self._calling.append(None)
             return
-        if threading.get_ident() not in self._threads:    # torch keeps modes per thread: follow the training into its own
+        if threading.get_ident() not in self._threads:  # torch keeps modes per thread: follow the training into its own
             self._threads.add(threading.get_ident())
             tracer.__enter__()
         root = not tracer.modules
@@ -173,7 +155,7 @@ class Recorder:
         tracer.modules.append(module)
 
     def _root(self, module: nn.Module, args: Any) -> None:
-        self._updating = [each for each in self._updating if each[2]]    # a step that raised has no post-hook
+        self._updating = [each for each in self._updating if each[2]]  # a step that raised has no post-hook
         self.follow(module)
         if not self.roots:
             self.tracer.begin()
@@ -184,8 +166,8 @@ class Recorder:
             self.words.read(frames.user_frame())
         event = self._note("forward", module, frames.position()[1])
         event.detail = {"training": module.training, "grad": torch.is_grad_enabled()}
-        inputs = [(name, self.tracer.value_of(tensor)) for name, tensor in _arguments(module, args)]
-        called = Called(event, module, inputs, any(_varies(each) for each in tensors_in(args)))
+        inputs = [(name, self.tracer.value_of(tensor)) for name, tensor in arguments(module, args)]
+        called = Called(event, module, inputs, any(varies(each) for each in tensors_in(args)))
         self.calls.append(called)
         self._calling.append(called)
 
@@ -205,16 +187,16 @@ class Recorder:
         tracer.modules.clear()
         with torch.no_grad(), torch._C.DisableTorchFunction():
             if kwargs:
-                called.inputs += [(name, tracer.value_of(tensor)) for name, tensor in _flat(kwargs, "")]
-                called.varied = called.varied or any(_varies(each) for each in tensors_in(kwargs))
-            self.follow(module)    # lazily built parameters exist only now
+                called.inputs += [(name, tracer.value_of(tensor)) for name, tensor in flat(kwargs, "")]
+                called.varied = called.varied or any(varies(each) for each in tensors_in(kwargs))
+            self.follow(module)  # lazily built parameters exist only now
             if torch._C._are_functorch_transforms_active():
                 return
             for tensor in outputs[:16]:
                 called.outputs.append(tracer.value_of(tensor))
                 tracer.outputs.add(called.outputs[-1])
-                called.spread.append(_spread(tensor))
-                called.ranges.append(_range(tensor))
+                called.spread.append(spread(tensor))
+                called.ranges.append(extremes(tensor))
 
     def _scripted(self, module: nn.Module, args: Any, kwargs: Any, outputs: list[Tensor]) -> None:
         """A scripted module ran: its inside was not seen, so one opaque operation stands for it."""
@@ -232,7 +214,7 @@ class Recorder:
         """Follow the parameters of a model, and know its buffers."""
         with torch.no_grad(), torch._C.DisableTorchFunction():
             for tensor in self.book.add(module.parameters()):
-                self.tracer.known.pop(id(tensor), None)    # how it was initialised is no part of a step
+                self.tracer.known.pop(id(tensor), None)  # how it was initialised is no part of a step
             for buffer in module.buffers():
                 if self._buffer_ids.get(id(buffer)) is not buffer:
                     self._buffer_ids[id(buffer)] = buffer
@@ -255,10 +237,10 @@ class Recorder:
             self._no_grad = frames.position()[1] if args and args[0] is False else None
             if frames.clipping():
                 self.clipped()
-        elif name == "grad=" and not self._clearing:    # cleared, or replaced: either way what was there is gone
+        elif name == "grad=" and not self._clearing:  # cleared, or replaced: either way what was there is gone
             new = args[1] if len(args) > 1 else None
             with torch.no_grad(), torch._C.DisableTorchFunction():
-                if new is not None and args[0].grad is new:    # `p.grad += …` stores the same tensor back
+                if new is not None and args[0].grad is new:  # `p.grad += …` stores the same tensor back
                     return
                 had = self.book.clearing([args[0]])
                 item = self.book.get(args[0])
@@ -273,7 +255,9 @@ class Recorder:
             return False
         with torch.no_grad(), torch._C.DisableTorchFunction():
             places = {each.data_ptr() for each in tensors_in(args)}
-            items = [i for i in self.book.parameters() if i.tensor.grad is not None and i.tensor.grad.data_ptr() in places]
+            items = [
+                i for i in self.book.parameters() if i.tensor.grad is not None and i.tensor.grad.data_ptr() in places
+            ]
             had = self.book.clearing([item.tensor for item in items])
             for item in had:
                 item.used, item.leftover = False, None
@@ -356,7 +340,11 @@ class Recorder:
         if self.tracer.paused or self._clearing:
             yield
             return
-        tensors = list(owner.parameters()) if isinstance(owner, nn.Module) else [p for g in owner.param_groups for p in g["params"]]
+        tensors = (
+            list(owner.parameters())
+            if isinstance(owner, nn.Module)
+            else [p for g in owner.param_groups for p in g["params"]]
+        )
         with torch.no_grad(), torch._C.DisableTorchFunction():
             had = self.book.clearing(tensors)
         event = self._note("zero_grad", owner, frames.position()[1])
@@ -395,7 +383,11 @@ class Recorder:
             if frame.f_back is None:
                 break
             frame = frame.f_back
-            building = building or frame.f_code.co_name in ("_initial_step", "__init__") and "lr_scheduler" in frame.f_code.co_filename
+            building = (
+                building
+                or frame.f_code.co_name in ("_initial_step", "__init__")
+                and "lr_scheduler" in frame.f_code.co_filename
+            )
         last = self.events[-1] if self.events else None
         line = frames.position()[1]
         if not building and not (last is not None and last.kind == "scheduler" and last.line == line):
@@ -489,44 +481,3 @@ class Recorder:
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float, Tensor)) else None
-
-
-def _arguments(module: nn.Module, args: Sequence[Any]) -> Iterable[tuple[str, Tensor]]:
-    """The tensors among positional arguments, under the names that the model's forward gives them."""
-    try:
-        names = list(inspect.signature(module.forward).parameters)
-    except (TypeError, ValueError):
-        names = []
-    for index, value in enumerate(args):
-        yield from _flat(value, names[index] if index < len(names) and names[index] != "args" else f"argument {index}")
-
-
-def _flat(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
-        yield name, value
-    elif depth < 4 and isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _flat(each, f"{name}.{key}".lstrip("."), depth + 1)
-    elif depth < 4 and isinstance(value, (list, tuple)):
-        for index, each in enumerate(value):
-            yield from _flat(each, f"{name}.{index}", depth + 1)
-
-
-def _varies(tensor: Tensor) -> bool:
-    if tensor.dim() == 0 or tensor.shape[0] < 2 or tensor.layout is not torch.strided or tensor.is_meta or not tensor.numel():
-        return False
-    plain = tensor.detach()[:64]
-    return bool((plain[1:] != plain[:1]).any())
-
-
-def _spread(tensor: Tensor) -> Tensor | None:
-    if not tensor.is_floating_point() or tensor.dim() == 0 or tensor.shape[0] < 2 or not tensor.numel() or tensor.layout is not torch.strided:
-        return None
-    low, high = torch.aminmax(tensor.detach(), dim=0)
-    return (high - low).max()
-
-
-def _range(tensor: Tensor) -> Tensor | None:
-    if not tensor.is_floating_point() or not tensor.numel() or tensor.layout is not torch.strided or tensor.is_meta:
-        return None
-    return torch.stack(torch.aminmax(tensor.detach()))

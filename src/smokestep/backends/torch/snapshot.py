@@ -142,9 +142,7 @@ def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
         return True
     if one.layout is not torch.strided:
         return (
-            one.is_sparse
-            and same_bits(one._indices(), other._indices())
-            and same_bits(one._values(), other._values())
+            one.is_sparse and same_bits(one._indices(), other._indices()) and same_bits(one._values(), other._values())
         )
     if one.is_complex():
         one, other = torch.view_as_real(one.resolve_conj()), torch.view_as_real(other.resolve_conj())

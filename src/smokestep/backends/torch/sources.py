@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from functools import lru_cache
+from functools import cache
 
 from torch import nn
 
@@ -15,7 +15,9 @@ from smokestep.backends.torch import frames
 from smokestep.backends.torch.naming import Models
 from smokestep.findings import Line
 
-DYNAMIC = frozenset("getattr children named_children modules named_modules _modules vars __dict__ get_submodule".split())
+DYNAMIC = frozenset(
+    "getattr children named_children modules named_modules _modules vars __dict__ get_submodule".split()
+)
 
 
 def defined_in(kind: type) -> str | None:
@@ -40,7 +42,7 @@ def keeper(models: Models, module: nn.Module, name: str) -> tuple[nn.Module, str
             continue
         if each is module:
             return each, name.rpartition(".")[2]
-        rest = path[len(models.paths[id(each)]):].lstrip(".")
+        rest = path[len(models.paths[id(each)]) :].lstrip(".")
         return each, rest.split(".")[0]
     return None
 
@@ -49,7 +51,7 @@ def _contains(outer: str, inner: str) -> bool:
     return outer == inner or not outer or inner.startswith(outer + ".")
 
 
-@lru_cache(maxsize=None)
+@cache
 def built_at(kind: type, attribute: str) -> Line | None:
     """The line that assigns `self.attribute` (or registers it) in the class or one it inherits from."""
     for each in kind.__mro__:
@@ -60,14 +62,14 @@ def built_at(kind: type, attribute: str) -> Line | None:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                 flat = [e for t in targets for e in (t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t])]
                 if any(isinstance(t, ast.Attribute) and t.attr == attribute for t in flat):
-                    return frames.line_of((file, node.lineno))    # type: ignore[arg-type]
+                    return frames.line_of((file, node.lineno))  # type: ignore[arg-type]
             elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
                 if node.args[0].value == attribute and isinstance(node.func, ast.Attribute):
-                    return frames.line_of((file, node.lineno))    # type: ignore[arg-type]
+                    return frames.line_of((file, node.lineno))  # type: ignore[arg-type]
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def mentions(kind: type, attribute: str, files: tuple[str, ...]) -> tuple[Line, ...] | None:
     """The lines that read the attribute outside constructors, in the files of the class and in `files`; () means that
     nothing ever reads it, None that it cannot be told (it may be reached by iteration or by name)."""
@@ -80,10 +82,11 @@ def mentions(kind: type, attribute: str, files: tuple[str, ...]) -> tuple[Line, 
         skipped = {
             id(inner)
             for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef) and node.name in ("__init__", "reset_parameters", "_init_weights", "extra_repr")
+            if isinstance(node, ast.FunctionDef)
+            and node.name in ("__init__", "reset_parameters", "_init_weights", "extra_repr")
             for inner in ast.walk(node)
         }
-        skipped |= {    # `self` of a class that this one does not inherit from is another object
+        skipped |= {  # `self` of a class that this one does not inherit from is another object
             id(inner)
             for node in ast.walk(tree)
             if isinstance(node, ast.ClassDef) and node.name not in {each.__name__ for each in kind.__mro__}
@@ -105,7 +108,7 @@ def _name(node: ast.AST) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _class(file: str, kind: type) -> ast.ClassDef | None:
     tree = frames.tree(file)
     named = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and n.name == kind.__name__] if tree else []
@@ -124,16 +127,32 @@ def filtered(line: Line | None) -> bool:
     tree = frames.tree(line.file) if line else None
     if tree is None or line is None:
         return False
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and n.lineno <= line.line <= (n.end_lineno or n.lineno)]
-    names = {n.id for call in calls for arg in [*call.args, *(k.value for k in call.keywords)] for n in ast.walk(arg) if isinstance(n, ast.Name)}
+    calls = [
+        n for n in ast.walk(tree) if isinstance(n, ast.Call) and n.lineno <= line.line <= (n.end_lineno or n.lineno)
+    ]
+    names = {
+        n.id
+        for call in calls
+        for arg in [*call.args, *(k.value for k in call.keywords)]
+        for n in ast.walk(arg)
+        if isinstance(n, ast.Name)
+    }
     if any(_picks(call) for call in calls):
         return True
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id in names for t in node.targets) and _picks(node.value):
+        if (
+            isinstance(node, ast.Assign)
+            and any(isinstance(t, ast.Name) and t.id in names for t in node.targets)
+            and _picks(node.value)
+        ):
             return True
         if isinstance(node, ast.If):
             for inner in ast.walk(node):
-                if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in ("append", "extend", "add"):
+                if (
+                    isinstance(inner, ast.Call)
+                    and isinstance(inner.func, ast.Attribute)
+                    and inner.func.attr in ("append", "extend", "add")
+                ):
                     if isinstance(inner.func.value, ast.Name) and inner.func.value.id in names:
                         return True
     return False

@@ -13,45 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode, resolve_name
+from torch.overrides import TorchFunctionMode
 
 from smokestep.backends.torch import frames, losses
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.meters import extent, measurable
+from smokestep.backends.torch.vocabulary import ESCAPES, FACTORIES, OPENS, bare_name
 
 Tensor = torch.Tensor
-# Attribute reads and queries that make no value: recording them would cost time and say nothing.
-QUIET = frozenset(
-    """shape dtype device requires_grad is_cuda is_leaf grad_fn ndim layout is_sparse is_complex is_floating_point dim size
-    numel nelement stride storage_offset is_contiguous is_same_size data_ptr element_size _version __len__ __repr__ __str__
-    __format__ __hash__ is_quantized is_meta is_mkldnn is_nested is_xla is_mps is_cpu names name itemsize nbytes
-    output_nr is_inference is_pinned register_hook register_post_accumulate_grad_hook retain_grad retains_grad
-    is_shared share_memory_ is_tensor is_storage is_nonzero type get_device untyped_storage storage typename __dir__
-    _is_view is_conj is_neg is_signed _base volatile _backward_hooks _post_accumulate_grad_hooks is_grad_enabled
-    is_autocast_enabled get_default_dtype result_type promote_types can_cast is_same_size _has_compatible_shallow_copy_type
-    _record_function_enter_new _RecordFunction __reduce_ex__ __deepcopy__ __setstate__ pin_memory can_cast broadcast_shapes
-    has_names is_coalesced sparse_dim dense_dim is_distributed is_ipu is_maia is_mtia is_vulkan is_xpu""".split()
-)
-ESCAPES = frozenset("item tolist numpy __array__ __float__ __int__ __bool__ __index__ __complex__ __contains__".split())
-FACTORIES = frozenset("tensor as_tensor asarray from_numpy".split())
-OPENS = frozenset("relu relu_ relu6 sigmoid tanh hardtanh hardsigmoid".split())
-
-
-def _name(func: Any) -> str:
-    """The bare name of a public call; "" for one not worth recording."""
-    full = resolve_name(func) or getattr(func, "__qualname__", "") or getattr(func, "__name__", "")
-    parts = full.split(".")
-    if parts[-1] in ("__get__", "__set__", "__delete__") and len(parts) > 1:
-        if parts[-2] == "grad" and parts[-1] == "__delete__":
-            return "grad="
-        if parts[-2] in ("data", "T", "mT", "H", "mH", "real", "imag") and parts[-1] == "__get__":
-            return parts[-2]
-        return f"{parts[-2]}=" if parts[-2] in ("grad", "data", "requires_grad") and parts[-1] == "__set__" else ""
-    if parts[-1] in QUIET or (len(parts) > 1 and parts[-2] in ("_RecordFunction",)):
-        return ""
-    if len(parts) > 1 and parts[-1] in ("default", "Tensor", "Scalar", "out", "int", "dim"):    # torch.ops.aten.add.Tensor
-        return parts[-2]
-    return {"__add__": "add", "__mul__": "mul", "__sub__": "sub", "__truediv__": "div"}.get(parts[-1], parts[-1])
 
 
 def tensors_in(tree: Any, depth: int = 0) -> Iterator[Tensor]:
@@ -69,7 +38,7 @@ def tensors_in(tree: Any, depth: int = 0) -> Iterator[Tensor]:
             for each in tree.__dataclass_fields__:
                 yield from tensors_in(getattr(tree, each, None), depth + 1)
         elif depth < 3 and hasattr(tree, "data") and hasattr(tree, "batch_sizes"):
-            yield tree.data    # a packed sequence
+            yield tree.data  # a packed sequence
 
 
 _alive: weakref.WeakSet[Tracer] = weakref.WeakSet()
@@ -107,9 +76,24 @@ class Seen:
 class RawOp:
     """One public call while the trace runs."""
 
-    __slots__ = ("args", "escapes", "grad", "id", "inplace", "line", "makes", "module", "name", "outer", "reads", "stack")
+    __slots__ = (
+        "args",
+        "escapes",
+        "grad",
+        "id",
+        "inplace",
+        "line",
+        "makes",
+        "module",
+        "name",
+        "outer",
+        "reads",
+        "stack",
+    )
 
-    def __init__(self, serial: int, name: str, line: Raw | None, stack: tuple[Raw, ...], module: Any, grad: bool) -> None:
+    def __init__(
+        self, serial: int, name: str, line: Raw | None, stack: tuple[Raw, ...], module: Any, grad: bool
+    ) -> None:
         self.id, self.name, self.line, self.stack, self.module, self.grad = serial, name, line, stack, module, grad
         self.reads: list[int] = []
         self.makes: list[int] = []
@@ -122,7 +106,7 @@ def version(tensor: Tensor) -> int:
     """The in-place version counter; 0 for tensors that keep none."""
     try:
         return tensor._version
-    except RuntimeError:    # inference tensors do not track versions
+    except RuntimeError:  # inference tensors do not track versions
         return 0
 
 
@@ -142,8 +126,8 @@ class Tracer(TorchFunctionMode):
         self.values: dict[int, Seen] = {}
         self.known: dict[int, Seen] = {}
         self.ops: list[RawOp] = []
-        self.sources: dict[int, Tensor] = {}         # leaf values: small, and named at the end
-        self.writers: dict[int, int] = {}            # storage -> last value written into it in place
+        self.sources: dict[int, Tensor] = {}  # leaf values: small, and named at the end
+        self.writers: dict[int, int] = {}  # storage -> last value written into it in place
         self.scalars: dict[Any, int] = {}
         self.arrays: dict[int, int] = {}
         self.modules: list[Any] = []
@@ -163,9 +147,9 @@ class Tracer(TorchFunctionMode):
         try:
             name = self.names[func]
         except KeyError:
-            name = self.names[func] = _name(func)
+            name = self.names[func] = bare_name(func)
         except TypeError:
-            name = _name(func)
+            name = bare_name(func)
         if not name:
             return func(*args, **kwargs)
         if name in ("_set_grad_enabled", "grad=", "backward"):
@@ -224,7 +208,7 @@ class Tracer(TorchFunctionMode):
                     back = back.f_back
                 if back is not None:
                     line = (back.f_code.co_filename, back.f_lineno)
-                    stack = stack[stack.index(line):] if line in stack else stack
+                    stack = stack[stack.index(line) :] if line in stack else stack
                 name = getattr(frame.f_locals.get("cls"), "__name__", "Function")
                 self.group = RawOp(self.next(), name, line, stack, self.module, True)
                 self.group.outer, self.group_frame = name, id(frame)
@@ -252,10 +236,10 @@ class Tracer(TorchFunctionMode):
                 return self._source(tensor, line).id
             seen = self._rewritten(tensor, seen, line)
         if tensor.requires_grad and not seen.rg:
-            if tensor.grad_fn is None:    # made a leaf by hand: the gradient history starts here
+            if tensor.grad_fn is None:  # made a leaf by hand: the gradient history starts here
                 seen = self._synthetic("requires_grad_", (seen.id,), tensor, line)
                 self.sources[seen.id] = tensor
-            else:                         # the result of a custom Function gets its history after its inside has run
+            else:  # the result of a custom Function gets its history after its inside has run
                 seen.rg = True
                 self._hook(seen, tensor)
                 self.group = None
@@ -374,7 +358,7 @@ class Tracer(TorchFunctionMode):
             self._hook(seen, tensor)
             if self.measure_activations and name in OPENS and plain.dim() > 1:
                 self._activation(plain, name, op)
-        except RuntimeError:    # layouts without a norm (nested, quantized): the value stays unmeasured
+        except RuntimeError:  # layouts without a norm (nested, quantized): the value stays unmeasured
             pass
 
     def _hook(self, seen: Seen, tensor: Tensor) -> None:
