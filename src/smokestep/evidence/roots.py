@@ -23,13 +23,15 @@ class Total:
     """One line that calls backward: the losses there, a tuple for each step, and what they did.
 
     `still`: every gradient that arrived was exactly zero. `moved`: the largest update of a parameter that this loss
-    reaches, as a share of the parameter's scale, in the steps before the last. `root`, `step`: a value it began with.
+    reaches, as a share of the parameter's scale, in the steps before the last. `push`: the largest gradient, times the
+    scale of its parameter. `root`, `step`: a value it began with.
     """
 
     line: Line | None
     losses: tuple[tuple[float, ...], ...]
     still: bool
     moved: float
+    push: float
     root: int
     step: int
     dtype: str
@@ -59,6 +61,7 @@ def totals(steps: Steps, flow: Flow) -> Iterator[Total]:
                 losses=tuple(tuple(losses) for losses in by_step.values()),
                 still=all(move.received == 0 for move in of),
                 moved=max((move.update / (move.scale or 1.0) for move in of if move.step != max(by_step)), default=0.0),
+                push=max((move.received or 0.0) * (move.scale or 1.0) for move in of),
                 root=roots[0][0].id,
                 step=roots[0][1],
                 dtype=roots[0][0].dtype,

@@ -59,9 +59,11 @@ CONSEQUENCES = ("zero-gradient", "nothing-trains", "lost-update", "constant-outp
 
 
 # `moved`: a step that moves a parameter by this share of its scale changes any loss that depends on it by more than
-# the rounding of single precision (6e-8), which `equal` leaves room for.
+# the rounding of single precision (6e-8), which `equal` leaves room for; `faint` gradients are nothing but rounding.
 @check(severity="defect", since="0.1", explains=CONSEQUENCES)
-def constant_loss(steps: Steps, flow: Flow, *, moved: float = 1e-4, equal: float = 3e-7) -> Iterator[Said]:
+def constant_loss(
+    steps: Steps, flow: Flow, *, moved: float = 1e-4, equal: float = 3e-7, faint: float = 1e-5
+) -> Iterator[Said]:
     found = [total for total in totals(steps, flow) if len(total.losses) > 1]
     if not found:
         yield NotApplicable("no loss was seen in two steps")
@@ -72,8 +74,10 @@ def constant_loss(steps: Steps, flow: Flow, *, moved: float = 1e-4, equal: float
         if not spread <= equal * scale or total.dtype != "float32" and not total.still:
             continue
         exact = spread == 0 and total.still
-        if not exact and not (total.moved > moved and scale > 0):
-            continue
+        if exact and not scale and not all(each.still for each in found):
+            continue  # a term that is switched on later, or a margin that holds, beside losses that train
+        if not exact and not (total.moved > moved and total.push < faint * scale):
+            continue  # at a minimum, or barely moved, or scaled by its own value: gradients say that it does depend
         yield _finding(total, flow, exact)
 
 

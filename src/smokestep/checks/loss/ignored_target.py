@@ -75,9 +75,9 @@ def ignored_target(losses: Losses, flow: Flow) -> Iterator[Said]:
             what = "the prediction with itself: the loss is 0 whatever the network says"
             severity = call.severity or Severity.DEFECT
         elif all(_idle_labels(graph) for graph in graphs):
-            if all(_from_itself(each, graph) for each, graph in pairs):
+            if all(_from_itself(each, graph) and not _blank(each) for each, graph in pairs):
                 what = "the prediction with something computed from that same prediction, and no label reaches a loss"
-            elif len(groups) == 1 and all(_blank(each, graph) for each, graph in pairs):
+            elif len(groups) == 1 and call.name in DISTANCES and all(_blank(each) for each in group):
                 what = "the prediction with a constant, and no label of the batch reaches a loss"
         if what:
             yield Finding(
@@ -105,7 +105,7 @@ def _from_itself(call: LossCall, graph: Graph) -> bool:
     return source in needed and kinds <= {"made"}
 
 
-def _blank(call: LossCall, graph: Graph) -> bool:
+def _blank(call: LossCall) -> bool:
     return call.target is not None and call.target.maker in BLANK and call.target.low == call.target.high
 
 

@@ -94,15 +94,18 @@ def _fault(call: LossCall, slight: float, tolerance: float) -> Fault | None:
     low, high = target.low, target.high
     if low is None or high is None or low != low or high != high:
         return None
+    if call.reduction == "none" and target.distinct != 2:
+        return None  # a mask may follow, and leave out what has no label
+    masked = call.reduction == "none" or call.weighted
     span = f"from {low:.6g} to {high:.6g}"
     if call.name in PROBABILITY:
         if low < 0 or high > 1 + 1e-6:
-            far = low < -slight or high > 1 + slight
+            far = (low < -slight or high > 1 + slight) and not masked
             return f"wants targets between 0 and 1, and is given {span}", "map the labels to 0 and 1", far
         if target.distinct == 2 and low == 0 and abs(high * 255 - 1) < 1e-3:
             return "is given targets of 0 and 1/255: labels divided as if they were pixels", "do not scale labels", True
     elif call.name in SIGNED and target.integral and (low, high) in ((0, 0), (0, 1)):
-        return f"wants targets of -1 and 1, and is given {span}", "use 2 * y - 1", True
+        return f"wants targets of -1 and 1, and is given {span}", "use 2 * y - 1", not masked
     elif call.name == "kl_div":
         if call.log_target and high > 1e-6:
             return f"has log_target=True, and its target goes {span}", "give the logarithms", target.maker == "softmax"

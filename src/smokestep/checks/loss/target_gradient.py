@@ -58,7 +58,6 @@ from collections.abc import Iterator
 from smokestep.check import Said, check
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import LossCall, Losses
-from smokestep.evidence.origins import maker_of
 from smokestep.findings import Finding, NotApplicable
 
 # The same number whichever argument comes first, so that swapping them is harmless.
@@ -102,12 +101,9 @@ def _moved(call: LossCall, flow: Flow) -> bool:
 def _alike(call: LossCall, flow: Flow) -> bool:
     """Both come out of the same parameters through the same kind of operation, or the target out of derivatives."""
     assert call.target is not None
-    graph, target = flow.graphs[call.step], call.target
-    sides = [
-        {graph.values[each].name for each in graph.backward_of([side.value])} for side in (call.prediction, target)
-    ]
-    kinds = [ALIKE.get(side.maker, side.maker) for side in (call.prediction, target)]
-    maker = maker_of(graph, target.value)
-    inside = graph.backward_of([target.value])
-    derived = any(op.name == "grad" for op in graph.ops if not inside.isdisjoint(op.makes))
-    return derived or maker is None or (kinds[0] == kinds[1] and sides[0] == sides[1])
+    graph, sides = flow.graphs[call.step], (call.prediction, call.target)
+    before = [graph.backward_of([side.value]) for side in sides]
+    trained = [{graph.values[each].name for each in part if graph.values[each].kind == "parameter"} for part in before]
+    kinds = {ALIKE.get(side.maker, side.maker) for side in sides}
+    derived = any(op.name == "grad" and not (before[0] | before[1]).isdisjoint(op.makes) for op in graph.ops)
+    return derived or "" in kinds or (len(kinds) == 1 and trained[0] == trained[1])

@@ -3,7 +3,7 @@
 ## What it finds
 A regression loss on the result of a ReLU, sigmoid, tanh, softplus or the like, with targets outside what it can give;
 `binary_cross_entropy_with_logits` on scores that cannot be negative. A ReLU before `cross_entropy`, targets computed by
-another network, and losses that are masked afterwards are suspicions.
+another network, and weighted losses are suspicions.
 
 ## Why it matters
 The network does what it can, which is the nearest reachable value, and gets no gradient beyond it. The loss stops at a
@@ -72,20 +72,22 @@ def unreachable_target(losses: Losses, flow: Flow, *, slack: float = 0.05) -> It
         yield NotApplicable("no prediction came straight out of an activation with a limited range")
     for group in groups:
         call, maker = group[0], group[0].prediction.maker
+        if call.reduction == "none" and call.name != "cross_entropy":
+            continue  # a mask may follow, and leave out what has no label
         lows = [each.target.low for each in group if each.target and each.target.low is not None]
         highs = [each.target.high for each in group if each.target and each.target.high is not None]
         if not lows or not highs or any(each.prediction.maker != maker for each in group):
             continue
         low, high, (least, greatest) = min(lows), max(highs), REACH[maker]
         room = slack * (high - low) or 1e-6
-        what, certain = "", call.reduction != "none" and all(_from_data(each, flow) for each in group)
+        what, certain = "", not call.weighted and all(_from_data(each, flow) for each in group)
         if call.name in REGRESSION and (low < least - room or high > greatest + room):
             what = f"`{maker}` gives {least:g} to {greatest:g}, and the targets go from {low:.4g} to {high:.4g}"
         elif call.name == "binary_cross_entropy_with_logits" and maker in UNSIGNED and low < 0.5:
             what = (
                 f"`{maker}` gives no logit below 0, so no probability below one half, and there are targets of {low:g}"
             )
-        elif call.name == "cross_entropy" and maker in UNSIGNED and call.classes != 1:
+        elif call.name == "cross_entropy" and maker in ("relu", "relu6") and call.classes != 1:
             what, certain = f"`{maker}` gives no logit below 0, and a class it has shut off gets no gradient", False
         if what:
             yield Finding(
