@@ -19,7 +19,8 @@ def networks():
 
 def buggy():
     generator, discriminator = networks()
-    optimizer = torch.optim.Adam([*generator.parameters(), *discriminator.parameters()], lr=2e-4)
+    variables = [*generator.parameters(), *discriminator.parameters()]
+    optimizer = torch.optim.Adam(variables, lr=2e-4)  # BUG: foreign-parameters discriminator.*
 
     def step(real):
         ones, zeros = torch.ones(len(real), 1), torch.zeros(len(real), 1)
@@ -33,7 +34,7 @@ def buggy():
         g_loss = F.binary_cross_entropy_with_logits(discriminator(fake), ones)
         optimizer.zero_grad()
         g_loss.backward()
-        optimizer.step()  # BUG: foreign-parameters discriminator.0.weight, discriminator.0.bias, discriminator.2.weight, discriminator.2.bias
+        optimizer.step()
         return g_loss
 
     return smokestep.Training(

@@ -34,7 +34,7 @@ def training(share_optimizer):
         loss = F.binary_cross_entropy_with_logits(scores, torch.ones(8, 1))
         g_optimizer.zero_grad()
         loss.backward()
-        g_optimizer.step()  # BUG: foreign-update discriminator.0.weight, discriminator.0.bias, discriminator.2.weight, discriminator.2.bias
+        g_optimizer.step()  # BUG: foreign-update discriminator.*
         return loss
 
     return smokestep.Training(

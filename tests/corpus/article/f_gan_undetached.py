@@ -24,19 +24,19 @@ class SharedAdam(Gan):
     def __init__(self):
         super().__init__()
         variables = list(self.generator.parameters()) + list(self.discriminator.parameters())
-        self.optimizer = torch.optim.Adam(variables, lr=1e-3)
+        self.optimizer = torch.optim.Adam(variables, lr=1e-3)  # BUG: foreign-parameters discriminator.*
 
     def train_step(self, real):
         self.optimizer.zero_grad()
         real_loss = self.bce(self.discriminator(real), torch.ones(len(real), 1))
         fake_loss = self.bce(self.discriminator(self.fake(len(real))), torch.zeros(len(real), 1))
         (real_loss + fake_loss).backward()
-        self.optimizer.step()  # BUG: foreign-parameters generator.0.weight, generator.0.bias, generator.2.weight, generator.2.bias
+        self.optimizer.step()
 
         self.optimizer.zero_grad()
         generator_loss = self.bce(self.discriminator(self.fake(len(real))), torch.ones(len(real), 1))
         generator_loss.backward()
-        self.optimizer.step()  # BUG: foreign-parameters discriminator.0.weight, discriminator.0.bias, discriminator.2.weight, discriminator.2.bias
+        self.optimizer.step()
 
 
 class TwoAdams(Gan):

@@ -33,7 +33,7 @@ def training(agent, actor_optimizer, critic_optimizer):
         loss = -agent.value(states, agent.actor(states)).mean()
         actor_optimizer.zero_grad()
         loss.backward()
-        actor_optimizer.step()  # BUG: foreign-update critic.0.weight, critic.0.bias, critic.2.weight, critic.2.bias
+        actor_optimizer.step()  # BUG: foreign-update critic.*
         return loss
 
     return smokestep.Training(

@@ -23,7 +23,8 @@ def transitions():
 
 def buggy():
     actor, critic = networks()
-    optimizer = torch.optim.Adam(list(actor.parameters()) + list(critic.parameters()), lr=1e-3)
+    variables = list(actor.parameters()) + list(critic.parameters())
+    optimizer = torch.optim.Adam(variables, lr=1e-3)  # BUG: foreign-parameters critic.*
 
     def step(batch):
         states, actions, returns = batch
@@ -36,7 +37,7 @@ def buggy():
         actor_loss = -critic(torch.cat([states, actor(states)], dim=1)).mean()
         optimizer.zero_grad()
         actor_loss.backward()
-        optimizer.step()  # BUG: foreign-parameters critic.0.weight, critic.0.bias, critic.2.weight, critic.2.bias
+        optimizer.step()
         return actor_loss
 
     return smokestep.Training(step, transitions(), model={"actor": actor, "critic": critic})

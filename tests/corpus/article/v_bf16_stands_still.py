@@ -26,7 +26,7 @@ def buggy():
         optimizer.zero_grad()
         loss = nn.functional.mse_loss(model(x), y)
         loss.backward()
-        optimizer.step()  # BUG: lost-update 0.weight, 0.bias, 2.weight, 2.bias
+        optimizer.step()  # BUG: lost-update 0.*, 2.*
         return loss
 
     return smokestep.Training(step, (x, y))

@@ -1,4 +1,4 @@
-"""LoRA with both factors zero never trains; with one of them random, that one moves only from the second step on."""
+"""LoRA with both factors zero never trains, while the head does; with one of them random, that one moves only from the second step on."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class LoraLinear(nn.Module):
         self.b = nn.Parameter(torch.zeros(rank, base.out_features))
 
     def forward(self, x):
-        return self.base(x) + x @ self.a @ self.b  # BUG?: zero-gradient
+        return self.base(x) + x @ self.a @ self.b  # BUG?: zero-gradient 0.a, 0.b
 
 
 def training(initialise):
-    model = nn.Sequential(LoraLinear(nn.Linear(8, 16)), nn.Tanh(), LoraLinear(nn.Linear(16, 3)))
+    model = nn.Sequential(LoraLinear(nn.Linear(8, 16)), nn.Tanh(), nn.Linear(16, 3))
     initialise(model)
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     x, y = torch.randn(16, 8), torch.randint(0, 3, (16,))

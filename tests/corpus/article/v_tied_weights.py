@@ -39,9 +39,8 @@ def training(model, optimizer):
 
 def buggy():
     model = Bigram()
-    optimizer = torch.optim.Adam(
-        [*model.embed.parameters(), *model.mix.parameters()]
-    )  # BUG: stale-optimizer embed.weight
+    parameters = [*model.embed.parameters(), *model.mix.parameters()]
+    optimizer = torch.optim.Adam(parameters)  # BUG: stale-optimizer embed.weight
     model.tie()
     return training(model, optimizer)
 

@@ -12,9 +12,7 @@ import smokestep
 class Finetune(nn.Module):
     def __init__(self):
         super().__init__()
-        self.backbone = nn.Sequential(
-            nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU()
-        )  # BUG?: drifting-statistics
+        self.backbone = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU())
         self.backbone.requires_grad_(False)
         self.head = nn.Linear(4, 3)
 
@@ -34,7 +32,7 @@ def training(model):
         model.train()
         model.backbone.train()
         model(torch.randn(8, 1, 6, 6))
-    model.train()
+    model.train()  # BUG?: drifting-statistics backbone.1
     optimizer = torch.optim.Adam(model.head.parameters())
     x, y = torch.randn(8, 1, 6, 6), torch.randint(0, 3, (8,))
 

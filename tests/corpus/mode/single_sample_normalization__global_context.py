@@ -13,11 +13,11 @@ class Squeeze(nn.Module):
     def __init__(self, width):
         super().__init__()
         self.down = nn.Linear(12, width)
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width)  # BUG: single-sample-normalization 1.norm
         self.up = nn.Linear(width, 12)
 
     def forward(self, x):
-        context = self.norm(self.down(x))  # BUG: single-sample-normalization 1.norm
+        context = self.norm(self.down(x))
         return x * torch.sigmoid(self.up(context))
 
 

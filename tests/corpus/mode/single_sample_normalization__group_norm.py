@@ -13,12 +13,12 @@ class Net(nn.Module):
     def __init__(self, groups):
         super().__init__()
         self.fc = nn.Linear(6, 8)
-        self.norm = nn.GroupNorm(groups, 8)
+        self.norm = nn.GroupNorm(groups, 8)  # BUG: single-sample-normalization norm
         self.skip = nn.Linear(6, 3)
         self.out = nn.Linear(8, 3)
 
     def forward(self, x):
-        h = self.norm(self.fc(x))  # BUG: single-sample-normalization norm
+        h = self.norm(self.fc(x))
         return self.out(torch.relu(h)) + self.skip(x)
 
 

@@ -16,7 +16,8 @@ class Wgan:
         self.optimizer = self.generator_optimizer()
 
     def generator_optimizer(self):
-        return torch.optim.RMSprop([*self.generator.parameters(), *self.critic.parameters()], lr=5e-5)
+        variables = [*self.generator.parameters(), *self.critic.parameters()]
+        return torch.optim.RMSprop(variables, lr=5e-5)  # BUG: foreign-parameters critic.*
 
     def train_batch(self, real):
         for _ in range(2):
@@ -32,7 +33,7 @@ class Wgan:
         loss = -self.critic(self.generator(torch.randn(len(real), 3))).mean()
         self.optimizer.zero_grad()
         loss.backward()
-        self.optimizer.step()  # BUG: foreign-parameters critic.0.weight, critic.0.bias, critic.2.weight, critic.2.bias
+        self.optimizer.step()
         return loss
 
 

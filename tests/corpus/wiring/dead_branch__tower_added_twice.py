@@ -21,7 +21,7 @@ class TwoTowers(nn.Module):
 
     def forward(self, user, item):
         left = self.user(user)
-        right = self.item(item)  # BUG: dead-branch item.0.weight, item.0.bias, item.2.weight, item.2.bias
+        right = self.item(item)  # BUG: dead-branch item.*
         return self.score(left * left)
 
 

@@ -17,7 +17,7 @@ def training(tail):
     def step(batch):
         x, y = batch
         optimizer.zero_grad()
-        loss = F.mse_loss(model(x), y)  # BUG: constant-output
+        loss = F.mse_loss(model(x), y)  # BUG: single-sample-normalization
         loss.backward()
         optimizer.step()
         return loss
