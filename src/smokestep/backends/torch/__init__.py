@@ -93,12 +93,12 @@ def _untaken(recorder: Recorder) -> bool:
     """Whether some trainable parameter has had no gradient while its module ran in some steps only, or in none."""
     owners = {
         id(p): module
-        for root in recorder.roots.values()
+        for root in recorder.running.roots.values()
         for module in root.modules()
         for p in module._parameters.values()
         if p is not None
     }
-    ran = recorder.ran[: len(recorder.ends)]
+    ran = recorder.running.ran[: len(recorder.ends)]
     for item in recorder.book.parameters():
         if item.tensor.requires_grad and not any(row.received is not None for row in item.rows):
             owner = owners.get(id(item.tensor))

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import fnmatch
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
 from torch.optim import Optimizer
 
 from smokestep.backends.torch import frames, losses, sources
+from smokestep.backends.torch.declarations import STATISTICS, Declarations, batch_names
 from smokestep.backends.torch.graphs import Graphs
 from smokestep.backends.torch.meters import Tracked, numbers
 from smokestep.backends.torch.naming import Models, installed
 from smokestep.backends.torch.recorder import Recorder
-from smokestep.config import ConfigError
-from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
@@ -26,8 +23,6 @@ from smokestep.evidence.numbers import Activation, Numbers, Output
 from smokestep.evidence.steps import Event, Group, Movement, Parameter, Steps
 from smokestep.evidence.steps import Optimizer as OptimizerEvidence
 from smokestep.world import Recording
-
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class Assembly:
@@ -37,7 +32,7 @@ class Assembly:
         self.recorder, self.training, self.seconds = recorder, training, seconds
         held = [p for o in recorder.optimizers.values() for group in o.param_groups for p in group["params"]]
         given = list(training.model.values()) if training is not None else []
-        called = [each for each in recorder.roots.values() if not any(each is g for g in given)]
+        called = [each for each in recorder.running.roots.values() if not any(each is g for g in given)]
         self.models = Models(called, [*held, *recorder.tracer.sources.values()], recorder.words, given)
         self.names = dict(self.models.path_of_tensor)
         self.stray = {id(t): (t, name, module, box) for t, name, module, box in self.models.stray()}
@@ -50,8 +45,11 @@ class Assembly:
                         id(tensor), f"{self.optimizer_names[id(optimizer)]}.param_groups[{g}]['params'][{i}]"
                     )
         self.count = len(recorder.ends)
+        self.declarations = Declarations(training, {**self.names, **self.models.buffers}, recorder.names)
         self.batch = (
-            {id(t): name for t, name in _batch(training.batch)} if training is not None and training.has_batch else {}
+            {id(t): name for t, name in batch_names(training.batch)}
+            if training is not None and training.has_batch
+            else {}
         )
 
     def _optimizer_names(self) -> dict[int, str]:
@@ -89,7 +87,7 @@ class Assembly:
             losses=self._losses(flow),
             modes=self._modes(graphs),
             numbers=self._numbers(),
-            declared=self._declared(movements),
+            declared=self.declarations.declared(movements),
             seconds=self.seconds,
         )
 
@@ -158,7 +156,7 @@ class Assembly:
                     update=fields["update"][index] or 0.0,
                     scale=fields["scale"][index] or 0.0,
                     rate=row.rate,
-                    called=None if owner is None else id(owner) in self.recorder.ran[step],
+                    called=None if owner is None else id(owner) in self.recorder.running.ran[step],
                     requires_grad=row.requires_grad,
                 )
             )
@@ -175,7 +173,7 @@ class Assembly:
             sorted({frames.shown(raw[0]) for e in self.recorder.events if e.kind != "step" and (raw := e.line)})
         )
         found = []
-        explicit = self._resolve_all("trains")
+        explicit = self.declarations.everywhere("trains")
         for key, tensor in {
             **self.models.tensors,
             **{k: t for k, (t, *_) in self.stray.items()},
@@ -308,7 +306,7 @@ class Assembly:
             layers.append(
                 replace(
                     layer,
-                    built=built,
+                    built=built or layer.built,
                     statistics_names=layer.statistics_names or names,
                     affine=tuple(each if each in self.names.values() else full[each] for each in layer.affine),
                     trainable=tuple(each if each in self.names.values() else full[each] for each in layer.trainable),
@@ -337,7 +335,7 @@ class Assembly:
             )
         outputs = []
         promised = getattr(self.training, "output_range", None)
-        for call in self.recorder.calls:
+        for call in self.recorder.running.calls:
             pairs = [None if r is None else r.tolist() for r in call.ranges]
             for index, pair in enumerate(pairs):
                 if pair is None:
@@ -360,71 +358,6 @@ class Assembly:
                 )
         return Numbers((), tuple(activations), tuple(outputs), self.recorder.scaled)
 
-    # ── declarations ───────────────────────────────────────────────────────────────────────────────────────────
-    def _resolve_all(self, word: str) -> frozenset[str]:
-        declared = getattr(self.training, word, None) or {}
-        return frozenset(name for things in declared.values() for name in self._resolve(things, word))
-
-    def _resolve(self, things: Iterable[Any], word: str) -> frozenset[str]:
-        known = {**self.names, **self.models.buffers}
-        everything = set(known.values())
-        found: set[str] = set()
-        for thing in things:
-            if isinstance(thing, str):
-                hit = {
-                    n for n in everything if n == thing or n.startswith(thing + ".") or fnmatch.fnmatchcase(n, thing)
-                }
-                if not hit:
-                    raise ConfigError(
-                        f"{word}: {thing!r} matches no parameter or buffer; there are: {', '.join(sorted(everything)[:20])}"
-                    )
-                found |= hit
-            elif isinstance(thing, nn.Module):
-                found |= {known[id(t)] for t in (*thing.parameters(), *thing.buffers()) if id(t) in known}
-            elif isinstance(thing, Optimizer):
-                found |= {known[id(t)] for group in thing.param_groups for t in group["params"] if id(t) in known}
-            elif isinstance(thing, torch.Tensor) and id(thing) in known:
-                found.add(known[id(thing)])
-            else:
-                raise ConfigError(
-                    f"{word}: expected a name, pattern, parameter, module or optimizer of this training, got {type(thing).__name__}"
-                )
-        return frozenset(found)
-
-    def _declared(self, movements: Sequence[Movement]) -> Declared:
-        if self.training is None:
-            return Declared()
-        order = tuple(self.recorder.names)
-        changed: dict[str, set[str]] = {name: set() for name in order}
-        statistics: dict[str, set[str]] = {name: set() for name in order}
-        for move in movements:
-            if move.update != 0.0 and move.step < len(order):
-                kept = statistics if move.parameter.rpartition(".")[2] in STATISTICS else changed
-                kept[order[move.step]].add(move.parameter)
-        return Declared(
-            trains={step: self._resolve(things, "trains") for step, things in self.training.trains.items()},
-            untouched={step: self._resolve(things, "untouched") for step, things in self.training.untouched.items()},
-            changed={name: frozenset(each) for name, each in changed.items()},
-            changed_statistics={name: frozenset(each) for name, each in statistics.items()},
-            order=order,
-            task=self.training.task,
-            causal=self.training.causal,
-        )
-
 
 def _keeps_moving(optimizer: Optimizer, group: Mapping[str, Any]) -> bool:
     return bool(group.get("momentum") or "betas" in group or group.get("beta1"))
-
-
-def _batch(value: Any, name: str = "batch", depth: int = 0) -> Iterable[tuple[torch.Tensor, str]]:
-    if isinstance(value, torch.Tensor):
-        yield value, name
-    elif depth < 4 and isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _batch(each, f"{name}[{key!r}]", depth + 1)
-    elif depth < 4 and isinstance(value, (list, tuple)):
-        for index, each in enumerate(value):
-            yield from _batch(each, f"{name}[{index}]", depth + 1)
-    elif depth < 4 and hasattr(value, "__dataclass_fields__"):
-        for key in value.__dataclass_fields__:
-            yield from _batch(getattr(value, key, None), f"{name}.{key}", depth + 1)

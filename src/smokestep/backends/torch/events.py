@@ -44,8 +44,8 @@ def listening(recorder: Any) -> Iterator[None]:
     """Tell the recorder of everything that happens to the loop while the block runs."""
     with ExitStack() as stack:
         for handle in (
-            register_module_forward_pre_hook(recorder.entering),
-            register_module_forward_hook(recorder.left, with_kwargs=True, always_call=True),
+            register_module_forward_pre_hook(recorder.running.entering),
+            register_module_forward_hook(recorder.running.left, with_kwargs=True, always_call=True),
             register_optimizer_step_pre_hook(recorder.updating),
             register_optimizer_step_post_hook(recorder.updated),
         ):
@@ -74,6 +74,10 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
         recorder.created(optimizer, frames.position()[1])
         return original(optimizer, *args, **kwargs)
 
+    def built(original: Any, module: Any, *args: Any, **kwargs: Any) -> Any:
+        recorder.modes.built(module, frames.line_of(frames.position()[1]))
+        return original(module, *args, **kwargs)
+
     def scheduled(original: Any, scheduler: Any, *args: Any, **kwargs: Any) -> Any:
         explicit = bool(args or kwargs.get("epoch") is not None) and not isinstance(
             scheduler, lr_scheduler.ReduceLROnPlateau
@@ -82,7 +86,7 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
             return original(scheduler, *args, **kwargs)
 
     def unscale(original: Any, scaler: Any, optimizer: Any) -> Any:
-        if scaler.is_enabled():
+        if scaler.is_enabled() and not recorder.deaf:
             recorder.note("unscale", optimizer)
         return original(scaler, optimizer)
 
@@ -95,6 +99,7 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
     _patch(stack, nn.Module, "zero_grad", zero_grad)
     _patch(stack, nn.Module, "train", train)
     _patch(stack, Optimizer, "__init__", created)
+    _patch(stack, nn.modules.batchnorm._NormBase, "__init__", built)
     kinds = [lr_scheduler.LRScheduler, *_subclasses(lr_scheduler.LRScheduler)]
     for kind in dict.fromkeys(each for each in kinds if "step" in each.__dict__):
         _patch(stack, kind, "step", scheduled)

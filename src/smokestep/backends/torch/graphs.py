@@ -51,7 +51,7 @@ class Graphs:
         gradients: dict[int, float] = {}
         for (index, _), value in zip(flat, numbers([gradient for _, gradient in flat]), strict=True):
             known = gradients.get(index)
-            gradients[index] = value if known is None or value != value or value > known else known  # type: ignore[operator,assignment]
+            gradients[index] = value if known is None or value != value or value > known else known
         means = numbers([sum(each.mean) / len(each.mean) if each.mean else None for each in seen])
         return {each.id: (peaks[i], gradients.get(i), means[i]) for i, each in enumerate(seen)}
 
@@ -63,7 +63,9 @@ class Graphs:
             if self.assembly.step_of(index) == step
         )
         calls = tuple(
-            self._call(step, call) for call in self.recorder.calls if self.assembly.step_of(call.event.index) == step
+            self._call(step, call)
+            for call in self.recorder.running.calls
+            if self.assembly.step_of(call.event.index) == step
         )
         made = {value for op in ops for value in op.makes}
         wanted = {value for op in ops for value in (*op.reads, *op.makes)}

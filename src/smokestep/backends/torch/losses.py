@@ -190,7 +190,7 @@ def _measure(
     ignored: int | None = None,
     counted: bool = False,
 ) -> Measured:
-    """The operand's attributes and statistics. A tensor without readable entries (meta, spread over devices) has none."""
+    """The operand's attributes and statistics; a tensor without readable entries (meta, spread over devices) has none."""
     measured = Measured(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), bool(tensor.requires_grad))
     try:
         found = _statistics(tensor, along, exponentials, ignored, counted)

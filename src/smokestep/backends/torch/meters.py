@@ -1,7 +1,7 @@
 """Meters: what happens to every parameter, as numbers: its gradients, and how far each step moved it.
 
-One copy of the parameters is kept to compare with; each gradient is measured once for each time it is used. Numbers stay
-0-dim tensors until the recording ends, so that no device is waited for.
+One copy of the parameters is kept to compare with; each gradient is measured once for each time it is used. Numbers
+stay small tensors until the recording ends, so that no device is waited for.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Book:
         """Measure every gradient that arrived and has not been measured yet."""
         fresh = [item for item in (self.parameters() if only is None else only) if item.fresh]
         fresh = [item for item in fresh if item.tensor.grad is not None]
-        for item, norm in zip(fresh, largest([item.tensor.grad.detach() for item in fresh]), strict=True):  # type: ignore[union-attr]
+        for item, norm in zip(fresh, largest([item.tensor.grad.detach() for item in fresh]), strict=True):
             item.row.received, item.fresh = norm, False
 
     def updating(self, tensors: Sequence[tuple[Tensor, float | None]]) -> list[Tracked]:
@@ -154,7 +154,7 @@ class Book:
         items = [(item, rate) for tensor, rate in tensors if (item := self.get(tensor)) is not None]
         self.settle()
         with_gradient = [item for item, _ in items if item.tensor.grad is not None]
-        norms = largest([item.tensor.grad.detach() for item in with_gradient])  # type: ignore[union-attr]
+        norms = largest([item.tensor.grad.detach() for item in with_gradient])
         for item, rate in items:
             item.row.rate = rate
         for item, norm in zip(with_gradient, norms, strict=True):
@@ -222,7 +222,7 @@ def numbers(found: Sequence[Number]) -> list[float | None]:
     for indices in groups.values():
         stacked = torch.stack([_real(found[index]).expand(2) for index in indices])
         for index, (low, high) in zip(indices, stacked.tolist(), strict=True):
-            plain = found[index].dim() == 0  # type: ignore[union-attr]
+            plain = found[index].dim() == 0
             result[index] = high if plain else max(abs(low), abs(high))
     return result
 

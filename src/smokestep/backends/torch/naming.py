@@ -139,7 +139,7 @@ class Models:
                     self.buffers.setdefault(id(own), base + key)
 
     def stray(self) -> Iterator[tuple[torch.Tensor, str, nn.Module, str]]:
-        """Trainable tensors that a module keeps out of its parameters: (tensor, name, module that keeps it, container)."""
+        """Trainable tensors that a module keeps out of its parameters: (tensor, name, the module, container)."""
         known = set(self.tensors)
         for module in list(self.modules.values()):
             path = self.paths[id(module)]

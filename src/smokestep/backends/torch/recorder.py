@@ -1,11 +1,10 @@
-"""Recorder: hears every event of the loop, keeps them in order with the trace and the meters, and decides where a step ends.
+"""Recorder: hears every event of the loop, keeps them in the trace's order, and decides where a step ends.
 
 It is the only mutable thing in a recording. What it keeps becomes evidence in `assembly`.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,18 +15,20 @@ from torch import nn
 from torch.optim import Optimizer
 
 from smokestep.backends.torch import frames
-from smokestep.backends.torch.calls import Called, Noted, arguments, extremes, flat, spread, varies
+from smokestep.backends.torch.calls import Noted
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.meters import Book, Tracked
 from smokestep.backends.torch.modes import ModeLog
-from smokestep.backends.torch.naming import Words, aside
-from smokestep.backends.torch.tracer import RawOp, Tracer, tensors_in
+from smokestep.backends.torch.naming import Words
+from smokestep.backends.torch.running import Running
+from smokestep.backends.torch.tracer import Tracer
+from smokestep.backends.torch.vocabulary import tensors_in
 
 Tensor = torch.Tensor
 
 
 class StopWatching(BaseException):
-    """Raised inside the user's loop when enough has been seen. Not an Exception, so that `except Exception` lets it by."""
+    """Raised inside the user's loop when enough has been seen; no Exception, so that `except Exception` lets it by."""
 
 
 class Recorder:
@@ -39,9 +40,8 @@ class Recorder:
         self.tracer = Tracer(self)
         self.book = Book()
         self.modes = ModeLog()
+        self.running = Running(self)
         self.events: list[Noted] = []
-        self.calls: list[Called] = []
-        self.roots: dict[int, nn.Module] = {}
         self.given: list[nn.Module] = []
         self.optimizers: dict[int, Optimizer] = {}
         self.lines: dict[int, Raw | None] = {}
@@ -50,18 +50,13 @@ class Recorder:
         self.ends: list[int] = []  # the serial at which each closed step ended
         self.names: list[str] = []  # the name of each step begun
         self.returned: dict[int, Any] = {}
-        self.ran: list[set[int]] = [set()]  # modules that ran, a set a step
         self.scaled = False
         self.error: tuple[BaseException, Raw | None] | None = None
         self.started = time.perf_counter()
         self._stepped: set[int] = set()
-        self._buffer_ids: dict[int, Tensor] = {}
-        self._depth = 0
         self._updating: list[tuple[Optimizer, Noted, bool]] = []
         self._no_grad: Raw | None = None
         self._clearing = self._backing = 0
-        self._calling: list[Called | None] = []
-        self._threads = {threading.get_ident()}
 
     def prepare(self, training: Any) -> None:
         """The training is built: forget what happened while it was, but for where its optimizers were constructed."""
@@ -69,12 +64,10 @@ class Recorder:
         self.buffers = bool(training.trains or training.untouched)
         self.optimizers.update({id(each): each for each in training.optimizer.values()})
         self.events.clear()
-        self.roots.clear()
-        self.calls.clear()
-        self.ran = [set()]
         self.modes.forget()
+        self.running.forget()
         for model in self.given:
-            self.follow(model)
+            self.running.follow(model)
 
     # ── steps ──────────────────────────────────────────────────────────────────────────────────────────────────
     @property
@@ -85,7 +78,7 @@ class Recorder:
     def begin(self, name: str = "") -> None:
         """A step of a Training begins."""
         self.names.append(name)
-        self._note("step", name)
+        self.note("step", name)
 
     def end(self) -> None:
         """The running step is over: take its measurements."""
@@ -96,12 +89,12 @@ class Recorder:
             self.book.close()
             self.modes.end(self.step)
         self.ends.append(serial)
-        self.ran.append(set())
+        self.running.ran.append(set())
         self._stepped.clear()
         self.tracer.measure_activations = False
         self.tracer.forget()
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
         """In a live loop: a new step begins with the first work after every optimizer has stepped."""
         if (
             self.live
@@ -110,125 +103,24 @@ class Recorder:
         ):
             self._close(self.tracer.next())
 
-    def _note(self, kind: str, subject: Any = "", line: Raw | None = None) -> Noted:
+    def note(self, kind: str, subject: Any = "", line: Raw | None = None) -> Noted:
+        """Put one event in its place in the order."""
         event = Noted(self.tracer.next(), kind, line or frames.position()[1], subject)
         self.events.append(event)
         return event
 
-    def note(self, kind: str, subject: Any) -> None:
-        """Something that needs no more than its place in the order."""
-        if not self.tracer.paused:
-            self._note(kind, subject, frames.position()[1])
+    def unfinished(self) -> None:
+        """A model runs, so no optimizer does: one whose step raised had no post-hook."""
+        self._updating = [each for each in self._updating if each[2]]
 
     @property
-    def _deaf(self) -> bool:
+    def deaf(self) -> bool:
         """What runs now is not the training: an optimizer's or backward's inside, a traced or forked copy."""
         return bool(self.tracer.paused or self._backing or torch.jit.is_tracing())
 
-    # ── models ─────────────────────────────────────────────────────────────────────────────────────────────────
-    def entering(self, module: nn.Module, args: Any) -> None:
-        """Any module is about to run (forward pre-hook)."""
-        tracer = self.tracer
-        if self._deaf:
-            self._calling.append(None)
-            return
-        if threading.get_ident() not in self._threads:  # torch keeps modes per thread: follow the training into its own
-            self._threads.add(threading.get_ident())
-            tracer.__enter__()
-        root = not tracer.modules
-        with torch._C.DisableTorchFunction():
-            if root:
-                self._turn()
-                self._root(module, args)
-            else:
-                self._calling.append(None)
-            self.ran[-1].add(id(module))
-            self.modes.ran(
-                module,
-                step=self.step,
-                grad=torch.is_grad_enabled(),
-                inputs=args,
-                line=lambda: frames.line_of(frames.position()[1]),
-                op_index=tracer._serial + 1,
-                root=root,
-            )
-        tracer.modules.append(module)
-
-    def _root(self, module: nn.Module, args: Any) -> None:
-        self._updating = [each for each in self._updating if each[2]]  # a step that raised has no post-hook
-        self.follow(module)
-        if not self.roots:
-            self.tracer.begin()
-        if id(module) not in self.roots:
-            self.roots[id(module)] = module
-            with torch.no_grad():
-                self.book.add(aside(module))
-            self.words.read(frames.user_frame())
-        event = self._note("forward", module, frames.position()[1])
-        event.detail = {"training": module.training, "grad": torch.is_grad_enabled()}
-        inputs = [(name, self.tracer.value_of(tensor)) for name, tensor in arguments(module, args)]
-        called = Called(event, module, inputs, any(varies(each) for each in tensors_in(args)))
-        self.calls.append(called)
-        self._calling.append(called)
-
-    def left(self, module: nn.Module, args: Any, kwargs: Any, output: Any = None) -> None:
-        """Any module has run or raised (forward hook, always called; torch leaves `kwargs` out after an exception)."""
-        called = self._calling.pop() if self._calling else None
-        tracer = self.tracer
-        if self._deaf or not tracer.modules:
-            return
-        if tracer.modules[-1] is module:
-            tracer.modules.pop()
-        outputs = list(tensors_in(output))
-        if isinstance(module, torch.jit.ScriptModule) and not isinstance(tracer.module, torch.jit.ScriptModule):
-            self._scripted(module, args, kwargs, outputs)
-        if called is None:
-            return
-        tracer.modules.clear()
-        with torch.no_grad(), torch._C.DisableTorchFunction():
-            if kwargs:
-                called.inputs += [(name, tracer.value_of(tensor)) for name, tensor in flat(kwargs, "")]
-                called.varied = called.varied or any(varies(each) for each in tensors_in(kwargs))
-            self.follow(module)  # lazily built parameters exist only now
-            if torch._C._are_functorch_transforms_active():
-                return
-            for tensor in outputs[:16]:
-                called.outputs.append(tracer.value_of(tensor))
-                tracer.outputs.add(called.outputs[-1])
-                called.spread.append(spread(tensor))
-                called.ranges.append(extremes(tensor))
-
-    def _scripted(self, module: nn.Module, args: Any, kwargs: Any, outputs: list[Tensor]) -> None:
-        """A scripted module ran: its inside was not seen, so one opaque operation stands for it."""
-        line, stack = frames.trail()
-        op = RawOp(self.tracer.next(), "scripted module", line, stack, module, torch.is_grad_enabled())
-        op.outer = "opaque"
-        with torch._C.DisableTorchFunction():
-            reads = [*tensors_in(args), *tensors_in(kwargs), *module.parameters(), *module.buffers()]
-            op.reads = [self.tracer.value_of(tensor) for tensor in reads]
-            op.makes = [self.tracer._new(tensor, "made", op.id).id for tensor in outputs]
-        self.tracer.ops.append(op)
-        self.tracer.opaque.append((len(self.tracer.ops), "scripted module", line))
-
-    def follow(self, module: nn.Module) -> None:
-        """Follow the parameters of a model, and know its buffers."""
-        with torch.no_grad(), torch._C.DisableTorchFunction():
-            for tensor in self.book.add(module.parameters()):
-                self.tracer.known.pop(id(tensor), None)  # how it was initialised is no part of a step
-            for buffer in module.buffers():
-                if self._buffer_ids.get(id(buffer)) is not buffer:
-                    self._buffer_ids[id(buffer)] = buffer
-                    self.tracer.known.pop(id(buffer), None)
-            if self.buffers:
-                self.book.add(module.buffers(), buffer=True)
-
     def kind_of(self, tensor: Tensor) -> str:
         """For the tracer: what a tensor that no operation made is."""
-        if (item := self.book.get(tensor)) is not None:
-            return "buffer" if item.buffer else "parameter"
-        if self._buffer_ids.get(id(tensor)) is tensor:
-            return "buffer"
-        return "leaf" if isinstance(tensor, nn.Parameter) else "input"
+        return self.running.kind_of(tensor)
 
     # ── what the tracer sees beside values ─────────────────────────────────────────────────────────────────────
     def switched(self, name: str, args: Any) -> None:
@@ -270,7 +162,7 @@ class Recorder:
         line = frames.position()[1]
         last = self.events[-1] if self.events else None
         if last is None or last.kind != "clip" or last.line != line:
-            event = self._note("clip", "", line)
+            event = self.note("clip", "", line)
             frame = frames.within(frames.CLIP)
             found = frame.f_locals if frame is not None else {}
             event.detail = {"limit": _number(found.get("max_norm", found.get("clip_value")))}
@@ -286,9 +178,17 @@ class Recorder:
     def _coalesce(self, kind: str, items: list[Tracked], line: Raw | None) -> Noted:
         last = self.events[-1] if self.events else None
         if last is None or last.kind != kind or last.line != line:
-            last = self._note(kind, "", line)
+            last = self.note(kind, "", line)
         last.tensors += items
         return last
+
+    def normalized(self, args: Any, kwargs: Any, line: Raw | None, grad: bool) -> None:
+        """Batch normalization was called as a function; that of its modules is the modules' business."""
+        module = self.tracer.module
+        if module is not None and not isinstance(module, nn.modules.batchnorm._NormBase):
+            self.modes.normalized(
+                self.step, args, kwargs, module, lambda: frames.line_of(line), grad, self.tracer._serial
+            )
 
     def dropped(self, name: str, args: Any, kwargs: Any, line: Raw | None, grad: bool) -> None:
         """A dropout function ran; those of dropout modules are the modules' business."""
@@ -307,8 +207,8 @@ class Recorder:
             finally:
                 self._backing -= 1
             return
-        self._turn()
-        event = self._note("backward", "", frames.position()[1])
+        self.turn()
+        event = self.note("backward", "", frames.position()[1])
         roots = list(tensors_in(tensors))
         with torch.no_grad(), torch._C.DisableTorchFunction():
             ids = [self.tracer.value_of(root, event.line) for root in roots]
@@ -347,7 +247,7 @@ class Recorder:
         )
         with torch.no_grad(), torch._C.DisableTorchFunction():
             had = self.book.clearing(tensors)
-        event = self._note("zero_grad", owner, frames.position()[1])
+        event = self.note("zero_grad", owner, frames.position()[1])
         self._clearing += 1
         self.tracer.paused += 1
         try:
@@ -366,7 +266,7 @@ class Recorder:
         self.modes.switch(module, mode, frames.line_of(line))
         last = self.events[-1] if self.events else None
         if not (last is not None and last.kind == "mode" and last.line == line):
-            self._note("mode", module, line).detail = {"training": mode}
+            self.note("mode", module, line).detail = {"training": mode}
 
     def created(self, optimizer: Optimizer, line: Raw | None) -> None:
         """An optimizer is constructed."""
@@ -391,7 +291,7 @@ class Recorder:
         last = self.events[-1] if self.events else None
         line = frames.position()[1]
         if not building and not (last is not None and last.kind == "scheduler" and last.line == line):
-            event = self._note("scheduler", getattr(scheduler, "optimizer", ""), line)
+            event = self.note("scheduler", getattr(scheduler, "optimizer", ""), line)
             event.detail = {"kind": type(scheduler).__name__, "explicit": explicit}
         yield
 
@@ -403,7 +303,7 @@ class Recorder:
         line = frames.position()[1]
         yield
         if self.updates.get(id(optimizer), 0) == before:
-            self._note("update", optimizer, line).detail = {"closure": False, "closure_backwards": 0, "skipped": True}
+            self.note("update", optimizer, line).detail = {"closure": False, "closure_backwards": 0, "skipped": True}
             self._stepped.add(id(optimizer))
 
     def updating(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
@@ -419,7 +319,7 @@ class Recorder:
                         self.tracer.known.pop(id(tensor), None)
             elif self.live and id(optimizer) in self._stepped:
                 self._close(max(e.index for e in self.events if e.kind == "update"))
-            event = self._note("update", optimizer)
+            event = self.note("update", optimizer)
             event.detail = {"closure": False, "closure_backwards": 0, "skipped": False}
             self._updating.append((optimizer, event, False))
             self.tracer.paused += 1
@@ -472,11 +372,11 @@ class Recorder:
                 line = (trace.tb_frame.f_code.co_filename, trace.tb_lineno)
             trace = trace.tb_next
         self.error = (error, line)
-        self._note("error", "", line).detail = {"type": type(error).__name__, "message": str(error)}
+        self.note("error", "", line).detail = {"type": type(error).__name__, "message": str(error)}
         self.tracer.modules.clear()
         self.tracer.paused = self._backing = self._clearing = 0
         self._updating.clear()
-        self._calling.clear()
+        self.running.abandon()
 
 
 def _number(value: Any) -> float | None:

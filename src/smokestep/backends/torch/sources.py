@@ -30,7 +30,7 @@ def defined_in(kind: type) -> str | None:
 
 
 def keeper(models: Models, module: nn.Module, name: str) -> tuple[nn.Module, str] | None:
-    """The nearest module above (or this one) whose class is not the framework's, and the attribute of it that leads here."""
+    """The nearest module, this one or above, whose class is not the framework's, and its attribute that leads here."""
     path = models.paths[id(module)]
     chain = sorted(
         (each for key, each in models.modules.items() if _contains(models.paths[key], path)),

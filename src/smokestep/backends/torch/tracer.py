@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -18,27 +18,9 @@ from torch.overrides import TorchFunctionMode
 from smokestep.backends.torch import frames, losses
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.meters import extent, measurable
-from smokestep.backends.torch.vocabulary import ESCAPES, FACTORIES, OPENS, bare_name
+from smokestep.backends.torch.vocabulary import ESCAPES, FACTORIES, OPENS, bare_name, tensors_in
 
 Tensor = torch.Tensor
-
-
-def tensors_in(tree: Any, depth: int = 0) -> Iterator[Tensor]:
-    """Every tensor in nested arguments or results, in order."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif depth < 6:
-        if isinstance(tree, (list, tuple)):
-            for each in tree:
-                yield from tensors_in(each, depth + 1)
-        elif isinstance(tree, dict):
-            for each in tree.values():
-                yield from tensors_in(each, depth + 1)
-        elif hasattr(tree, "__dataclass_fields__"):
-            for each in tree.__dataclass_fields__:
-                yield from tensors_in(getattr(tree, each, None), depth + 1)
-        elif depth < 3 and hasattr(tree, "data") and hasattr(tree, "batch_sizes"):
-            yield tree.data  # a packed sequence
 
 
 _alive: weakref.WeakSet[Tracer] = weakref.WeakSet()
@@ -129,7 +111,7 @@ class Tracer(TorchFunctionMode):
         self.sources: dict[int, Tensor] = {}  # leaf values: small, and named at the end
         self.writers: dict[int, int] = {}  # storage -> last value written into it in place
         self.scalars: dict[Any, int] = {}
-        self.arrays: dict[int, int] = {}
+        self.arrays: dict[int, tuple[int, Callable[[], Any]]] = {}  # by identity or address, while it lives
         self.modules: list[Any] = []
         self.losses: list[Any] = []
         self.opaque: list[tuple[int, str, Raw | None]] = []
@@ -179,6 +161,8 @@ class Tracer(TorchFunctionMode):
                 seen = losses.observe(name, args, kwargs)
         elif "dropout" in name:
             self.watcher.dropped(name, args, kwargs, line, grad)
+        elif name == "batch_norm":
+            self.watcher.normalized(args, kwargs, line, grad)
         result = func(*args, **kwargs)
         if name in ESCAPES:
             self._escape(op, result, inputs)
@@ -252,8 +236,8 @@ class Tracer(TorchFunctionMode):
             self.opaque.append((len(self.ops), tensor.grad_fn.name(), line))
         elif kind == "input" and tensor.requires_grad:
             kind = "leaf"
-        elif kind == "input" and self.arrays and tensor.device.type == "cpu" and tensor.data_ptr() in self.arrays:
-            return self._synthetic("from_numpy", (self.arrays[tensor.data_ptr()],), tensor, line)
+        elif kind == "input" and self.arrays and (array := self._array(tensor.data_ptr())) is not None:
+            return self._synthetic("from_numpy", (array,), tensor, line)
         seen = self._new(tensor, kind, None)
         if kind in ("leaf", "parameter", "buffer"):
             self.sources[seen.id] = tensor
@@ -294,7 +278,7 @@ class Tracer(TorchFunctionMode):
                 op.args[key] = str(value).removeprefix("torch.")
             if self.scalars and not isinstance(value, Tensor):
                 for each in value if isinstance(value, (list, tuple)) else (value,):
-                    found = self.scalars.get(each) if type(each) in (float, int) else self.arrays.get(id(each))
+                    found = self.scalars.get(each) if type(each) in (float, int) else self._array(id(each))
                     if found is not None and found not in op.reads:
                         op.reads.append(found)
 
@@ -307,10 +291,17 @@ class Tracer(TorchFunctionMode):
             if not (isinstance(result, float) and math.isnan(result)) and result not in (0, 1, -1):
                 self.scalars[result] = seen.id
         elif not isinstance(result, bool):
-            self.arrays[id(result)] = seen.id
             self.scalars.setdefault("array", seen.id)
             if hasattr(result, "__array_interface__") and inputs:
-                self.arrays[inputs[0].data_ptr()] = seen.id
+                kept = weakref.ref(result)
+                self.arrays[id(result)] = self.arrays[inputs[0].data_ptr()] = (seen.id, kept)
+            else:
+                self.arrays[id(result)] = (seen.id, lambda: result)
+
+    def _array(self, key: int) -> int | None:
+        """The value that an array or list came from; identities and addresses are reused, so it must be alive."""
+        found = self.arrays.get(key)
+        return found[0] if found is not None and found[1]() is not None else None
 
     def _made(self, op: RawOp, name: str, args: Any, kwargs: Any, inputs: list[Tensor], result: Any) -> None:
         written: list[Tensor] = []

@@ -5,21 +5,28 @@ The names are the ones users write: `F.relu`, `torch.relu` and `Tensor.relu` are
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch.overrides import resolve_name
+
+Tensor = torch.Tensor
 
 # Attribute reads and queries that make no value: recording them would cost time and say nothing.
 QUIET = frozenset(
-    """shape dtype device requires_grad is_cuda is_leaf grad_fn ndim layout is_sparse is_complex is_floating_point dim size
-    numel nelement stride storage_offset is_contiguous is_same_size data_ptr element_size _version __len__ __repr__ __str__
-    __format__ __hash__ is_quantized is_meta is_mkldnn is_nested is_xla is_mps is_cpu names name itemsize nbytes
-    output_nr is_inference is_pinned register_hook register_post_accumulate_grad_hook retain_grad retains_grad
-    is_shared share_memory_ is_tensor is_storage is_nonzero type get_device untyped_storage storage typename __dir__
-    _is_view is_conj is_neg is_signed _base volatile _backward_hooks _post_accumulate_grad_hooks is_grad_enabled
-    is_autocast_enabled get_default_dtype result_type promote_types can_cast is_same_size _has_compatible_shallow_copy_type
-    _record_function_enter_new _RecordFunction __reduce_ex__ __deepcopy__ __setstate__ pin_memory can_cast broadcast_shapes
-    has_names is_coalesced sparse_dim dense_dim is_distributed is_ipu is_maia is_mtia is_vulkan is_xpu""".split()
+    """
+    _RecordFunction __deepcopy__ __dir__ __format__ __hash__ __len__ __reduce_ex__ __repr__ __setstate__ __str__
+    _backward_hooks _base _has_compatible_shallow_copy_type _is_view _post_accumulate_grad_hooks
+    _record_function_enter_new _version broadcast_shapes can_cast data_ptr dense_dim device dim dtype
+    element_size get_default_dtype get_device grad_fn has_names is_autocast_enabled is_coalesced is_complex
+    is_conj is_contiguous is_cpu is_cuda is_distributed is_floating_point is_grad_enabled is_inference is_ipu
+    is_leaf is_maia is_meta is_mkldnn is_mps is_mtia is_neg is_nested is_nonzero is_pinned is_quantized
+    is_same_size is_shared is_signed is_sparse is_storage is_tensor is_vulkan is_xla is_xpu itemsize layout name
+    names nbytes ndim nelement numel output_nr pin_memory promote_types register_hook
+    register_post_accumulate_grad_hook requires_grad result_type retain_grad retains_grad shape share_memory_
+    size sparse_dim storage storage_offset stride type typename untyped_storage volatile
+    """.split()
 )
 ESCAPES = frozenset("item tolist numpy __array__ __float__ __int__ __bool__ __index__ __complex__ __contains__".split())
 FACTORIES = frozenset("tensor as_tensor asarray from_numpy".split())
@@ -48,3 +55,21 @@ def bare_name(func: Any) -> str:
     ):  # torch.ops.aten.add.Tensor
         return parts[-2]
     return {"__add__": "add", "__mul__": "mul", "__sub__": "sub", "__truediv__": "div"}.get(parts[-1], parts[-1])
+
+
+def tensors_in(tree: Any, depth: int = 0) -> Iterator[Tensor]:
+    """Every tensor in nested arguments or results, in order."""
+    if isinstance(tree, Tensor):
+        yield tree
+    elif depth < 6:
+        if isinstance(tree, (list, tuple)):
+            for each in tree:
+                yield from tensors_in(each, depth + 1)
+        elif isinstance(tree, dict):
+            for each in tree.values():
+                yield from tensors_in(each, depth + 1)
+        elif hasattr(tree, "__dataclass_fields__"):
+            for each in tree.__dataclass_fields__:
+                yield from tensors_in(getattr(tree, each, None), depth + 1)
+        elif depth < 3 and hasattr(tree, "data") and hasattr(tree, "batch_sizes"):
+            yield tree.data  # a packed sequence
