@@ -168,7 +168,7 @@ def _changed(names: tuple[str, ...]) -> Finding:
     return Finding(
         check="private-world",
         severity=Severity.SUSPICION,
-        message=f"smokestep could not put back as it was: {', '.join(names)}",
+        message=f"not as before the run, and smokestep could not put it back: {', '.join(names)}",
         where=Place(", ".join(names)),
         hint="hand over a function that builds the training: it is then run on objects of its own",
         subjects=names,

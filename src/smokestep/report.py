@@ -13,6 +13,7 @@ from typing import Any
 from smokestep.findings import Finding, Line, Place, Severity, Verdict
 
 SCHEMA = 1
+OWN = ("private-world", "unused-allowance")  # findings that no check makes: there is no page, and no allowing them
 
 
 @dataclass(frozen=True, slots=True)

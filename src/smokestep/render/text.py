@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smokestep.findings import Finding, Line, Severity, Verdict
-from smokestep.report import Report
+from smokestep.report import OWN, Report
 
 WIDTHS = (80, 120)  # columns, if the caller does not say: narrower tears source lines, wider is hard to read
 AT_MOST = 4  # names in a row; more would push the message out of sight
@@ -65,7 +65,7 @@ def _failure(report: Report, width: int) -> Iterator[RenderableType]:
     message = Text.assemble(("failed", "bold red"), "   ", error.message)
     yield from _with_place(message, _place(error.line), width)
     if error.line:
-        yield _indented(_source(error.line, ()))
+        yield _indented(_source(error.line, (), width - 4))
     if error.completed:
         yield _indented(
             f"It ended after {_many(error.completed, 'complete step')}; what was seen until then is judged below."
@@ -89,7 +89,7 @@ def _headline(report: Report, width: int) -> Iterator[RenderableType]:
     ]
     rest = [f" · {' · '.join(counts)}"] if report.count(Verdict.NOT_APPLICABLE) < len(report.checks) else []
     rest += [f"   ({', '.join(_facts(report))})"] if report.versions else []
-    below = []
+    below: list[str] = []
     while len(head) + sum(map(len, rest)) > width and rest:
         below.insert(0, rest.pop().strip(" ·"))
     yield Group(Text.assemble(head, *rest), *map(_indented, below))
@@ -132,11 +132,13 @@ def _finding(finding: Finding, width: int) -> Iterator[RenderableType]:
     yield from _with_place(head, _place(shown), width)
     yield _indented(finding.message)
     if shown or finding.related:
-        yield _indented(_source(shown, finding.related))
+        yield _indented(_source(shown, finding.related, width - 4))
     if finding.hint:
         yield _indented(_labelled("try", finding.hint))
     for consequence in finding.consequences:
         yield _indented(_labelled("hence", consequence))
+    if finding.check in OWN:
+        return
     permit = f'smokestep.allow("{finding.check}", "{_pattern(finding)}", why="…")'
     more = f"smokestep explain {finding.check}"
     if len(permit) + len(more) + 24 <= width:
@@ -146,7 +148,7 @@ def _finding(finding: Finding, width: int) -> Iterator[RenderableType]:
         yield _indented(Group(_labelled("allow", permit), _labelled("more", more)))
 
 
-def _source(cause: Line | None, related: Iterable[tuple[Line, str]]) -> RenderableType:
+def _source(cause: Line | None, related: Iterable[tuple[Line, str]], width: int) -> RenderableType:
     """The cause with the line before and after it, and the related lines with their notes, in order, file by file."""
     lines: dict[tuple[str, int], str] = {}
     notes: dict[tuple[str, int], list[str]] = {}
@@ -171,7 +173,9 @@ def _source(cause: Line | None, related: Iterable[tuple[Line, str]]) -> Renderab
             is_cause = cause is not None and (file, number) == (cause.file, cause.line)
             aside = "; ".join(notes.get((file, number), ()))
             style = "bold" if is_cause else "" if aside else "dim"
-            shown = Text.assemble((code[indent:], style), (f"   ← {aside}" if aside else "", "cyan"))
+            beside = digits + 6 + len(code[indent:]) + 5 + len(aside) <= width
+            note = f"{'   ' if beside else chr(10)}← {aside}" if aside else ""
+            shown = Text.assemble((code[indent:], style), (note, "cyan"))
             table.add_row(Text(f"{'>' if is_cause else ' '} {number:{digits}} |  ", style), shown)
         if file != main:
             blocks.append(Text(f"  {_short(file)}", "dim"))
