@@ -10,7 +10,7 @@ import inspect
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -88,18 +88,18 @@ def api_page() -> str:
 def signature(value: Any) -> str:
     """The signature, one parameter a line when it is long."""
     written = inspect.signature(value)
-    parameters = [p.replace(annotation=p.empty) if "NO_BATCH" in str(p) else p for p in written.parameters.values()]
-    short = re.sub(r"<object object at \w+>", "...", str(written.replace(parameters=parameters)))
-    if len(short) <= 90:
-        return short
-    lines, keyword = [], False
-    for parameter in parameters:
-        if parameter.kind is parameter.KEYWORD_ONLY and not keyword:
-            lines.append("    *,")
-            keyword = True
-        lines.append("    " + re.sub(r"<object object at \w+>", "...", str(parameter)) + ",")
-    gives = "" if written.return_annotation is written.empty else f" -> {written.return_annotation}"
-    return "(\n" + "\n".join(lines) + f"\n){gives}"
+    words: list[str] = []
+    for parameter in written.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in words:
+            words.append("*")
+        prefix = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        typed = "" if parameter.annotation is parameter.empty else f": {parameter.annotation}"
+        default = "..." if "object object" in repr(parameter.default) else repr(parameter.default)
+        given = "" if parameter.default is parameter.empty else f" = {default}"
+        words.append(f"{prefix}{parameter.name}{typed}{given}")
+    gives = "" if written.return_annotation in (written.empty, None, "None") else f" -> {written.return_annotation}"
+    short = f"({', '.join(words)}){gives}"
+    return short if len(short) <= 80 else "(\n" + "".join(f"    {word},\n" for word in words) + f"){gives}"
 
 
 def report_page(schema: Mapping[str, Any]) -> str:
@@ -115,9 +115,18 @@ def report_page(schema: Mapping[str, Any]) -> str:
 
 
 def keys(schema: Mapping[str, Any]) -> str:
-    """One table row a key."""
-    listed = ((f"`{name}`", kind(each), each.get("description", "")) for name, each in schema["properties"].items())
-    return rows("key", "type", "", listed)
+    """One table row a key, and a row for each key of an object that has no name of its own."""
+    return rows("key", "type", "", listed(schema, ""))
+
+
+def listed(schema: Mapping[str, Any], inside: str) -> Iterator[tuple[str, str, str]]:
+    """The rows of a schema's keys, those of nested objects after their own."""
+    for name, each in schema["properties"].items():
+        yield f"`{inside}{name}`", kind(each), each.get("description", "")
+        nested = [each, each.get("items"), each.get("additionalProperties"), *each.get("anyOf", ())]
+        for within, part in zip((".", "[].", ".*.", *["."] * len(nested)), nested, strict=False):
+            if isinstance(part, dict) and "properties" in part:
+                yield from listed(part, f"{inside}{name}{within}")
 
 
 def rows(*heads_and_rows: Any) -> str:
