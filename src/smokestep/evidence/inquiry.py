@@ -88,11 +88,11 @@ class Inquiry:
         last, looks = paths.ends(bit)
         if last:
             return self._dropped(parameter, graph, paths, last, looks)
-        return self._unused(parameter, graph)
+        return self._unused(parameter, graph, paths)
 
-    def _unused(self, parameter: Parameter, graph: Graph) -> Fate:
+    def _unused(self, parameter: Parameter, graph: Graph, paths: Paths) -> Fate:
         ran = any(move.called for move in self.moves[parameter.name]) and not _direct(parameter)
-        if graph.opaque:
+        if paths.hidden(graph.roots):
             return self._hidden(parameter, graph)
         mentions = parameter.mentions
         if mentions is not None and all(source.function_of(line) in INITIAL for line in mentions) and not ran:
