@@ -114,10 +114,7 @@ def test_cleanup_of_the_script_runs(framework: None) -> None:
 
 
 def test_what_comes_of_the_stop_is_not_the_scripts_failure(framework: None) -> None:
-    source = (
-        "import fakeframe, sys\n"
-        "try:\n    while True: fakeframe.step()\nexcept BaseException as error:\n    {}\n"
-    )
+    source = "import fakeframe, sys\ntry:\n    while True: fakeframe.step()\nexcept BaseException as error:\n    {}\n"
     for reaction in ("raise RuntimeError('trainer died') from error", "sys.exit(1)", "print('never mind')"):
         assert launched(source.format(reaction))[1] == Ending("stopped")
 
@@ -144,8 +141,8 @@ def test_every_ending_is_told(framework: None, source: str, how: str) -> None:
 
 
 def test_a_failure_is_shown_as_python_shows_it(framework: None, capfd: pytest.CaptureFixture[str]) -> None:
-    source = "def load():\n    return {}['lr']\n\ndef main():\n    try:\n        load()\n    except KeyError as error:\n"
-    source += "        raise ValueError('no lr') from error\n\nmain()\n"
+    source = "def load():\n    return {}['lr']\n\ndef main():\n    try:\n        load()\n"
+    source += "    except KeyError as error:\n        raise ValueError('no lr') from error\n\nmain()\n"
     launched(source)
     ours = capfd.readouterr().err
     plain = subprocess.run([sys.executable, "train.py"], capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
 """The command line: run, check, list, explain, new.
 
 Exit codes: 0 nothing wrong, 1 defects (or suspicions under --strict), 2 wrong usage or configuration, 3 the script
-failed, or nothing could be judged because it never took a training step, 130 interrupted.
+failed, or nothing could be judged because it never took a training step, 4 smokestep itself failed, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from smokestep.privacy import BACKENDS
 from smokestep.report import Outcome, Report, Subject
 from smokestep.world import Live
 
-CLEAN, DEFECTS, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+CLEAN, DEFECTS, USAGE, FAILED, BROKEN, INTERRUPTED = 0, 1, 2, 3, 4, 130
 LINGER = 5.0  # seconds that a script's exit handlers and threads get after the report
 Format: TypeAlias = Literal["text", "json"]
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -47,6 +47,9 @@ def main() -> None:
     except BrokenPipeError:  # `smokestep list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = CLEAN
+    except Exception as error:  # not the script's: those are told in the report
+        sys.excepthook(type(error), error, error.__traceback__)
+        code = BROKEN
     end = threading.Timer(LINGER, os._exit, [code])
     end.daemon = True
     end.start()
@@ -99,7 +102,7 @@ def run(
     format_: Format,
     output: str | None,
     **choices: Any,
-) -> int:
+) -> None:
     """Watch the first steps of a training script, and report.
 
     The script is run unchanged and, once every optimizer has taken --steps steps, it is stopped.
@@ -134,7 +137,7 @@ def run(
             untold = Outcome(Verdict.NOT_APPLICABLE, "the script took no training step")
             outcomes = {each.name: untold for each in settings.checks}
             report = replace(report, verdict=Verdict.OPEN, findings=(), checks=outcomes, steps=0)
-        report = replace(report, notes=(*report.notes, *_notes(name, updates, ending, live is not None)))
+        report = replace(report, notes=(*report.notes, *_notes(name, updates, trained, ending, live is not None)))
         return _written([report], format_, output), _exit_code(report, ending)
 
     shown: launch.Stream = "hidden" if quiet else "to stderr" if format_ == "json" and not output else "shown"
@@ -145,10 +148,10 @@ def run(
     except launch.NotFound as error:
         raise click.UsageError(f"{error} (in {os.getcwd()})") from None
     click.echo(text, nl=False)
-    return code
+    click.get_current_context().exit(code)
 
 
-def _notes(name: str, updates: int, ending: launch.Ending, watched: bool) -> Iterator[str]:
+def _notes(name: str, updates: int, trained: bool, ending: launch.Ending, watched: bool) -> Iterator[str]:
     taken = f"after {updates} optimizer step{'' if updates == 1 else 's'}"
     if ending.how == "kept running":
         yield f"{name} went on after it had been stopped (a bare `except:`?), so smokestep ended the process"
@@ -159,10 +162,10 @@ def _notes(name: str, updates: int, ending: launch.Ending, watched: bool) -> Ite
     elif ending.how == "finished" and updates:
         yield f"{name} ended by itself {taken}"
     elif ending.how == "finished" and watched:
-        yield f"{name} ended without one optimizer step, so there was no training to watch"
+        yield f"{name} ended without one optimizer step"
     elif ending.how == "finished":
         yield f"{name} ended, and imported no framework that smokestep can watch ({', '.join(BACKENDS)})"
-    if not updates and ending.how in ("finished", "exited"):
+    if not trained and ending.how in ("finished", "exited"):
         yield (
             "try: the arguments with which it really trains; if it trains in a process of its own, run that script "
             "instead, or give `smokestep check` a function that builds the training"
@@ -184,7 +187,7 @@ def _exit_code(report: Report, ending: launch.Ending | None = None) -> int:
 @click.option("--seed", type=int, help="Seed of the examination (default 0).")
 @_choices
 @click.argument("targets", nargs=-1, required=True, metavar="FILE[:NAME]...")
-def check(targets: tuple[str, ...], seed: int | None, format_: Format, output: str | None, **choices: Any) -> int:
+def check(targets: tuple[str, ...], seed: int | None, format_: Format, output: str | None, **choices: Any) -> None:
     """Examine functions that build a smokestep.Training.
 
     Without NAME: every function of FILE that takes no arguments and is annotated `-> smokestep.Training`, or is
@@ -200,7 +203,7 @@ def check(targets: tuple[str, ...], seed: int | None, format_: Format, output: s
             for factory in found:
                 reports.append(_examined(factory, seed=seed, **choices))
     click.echo(_written(reports, format_, output), nl=False)
-    return max(map(_exit_code, reports))
+    click.get_current_context().exit(max(map(_exit_code, reports)))
 
 
 def _examined(factory: Callable[[], Any], **choices: Any) -> Report:

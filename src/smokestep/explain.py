@@ -42,12 +42,14 @@ def _options(check: Check) -> str:
 
 
 def _comments(check: Check) -> dict[str, str]:
-    """The comment that stands beside each option in the check's source, or in the lines above it."""
+    """The comment on each option: beside it in the check's source, above it, or above the check and naming it."""
     try:
         source = inspect.getsource(check.judge)
     except (OSError, TypeError):
         return {}
-    found: dict[str, str] = {}
+    lines = (inspect.getcomments(check.judge) or "").splitlines()
+    whole = " ".join(line.strip("# ") for line in lines)
+    found = {name: whole.removeprefix(f"`{name}`: ") for name in check.options if f"`{name}`" in whole}
     above: list[str] = []
     for line in source.splitlines():
         code, _, comment = line.partition("#")
@@ -56,7 +58,7 @@ def _comments(check: Check) -> dict[str, str]:
             above += words
             continue
         for name in check.options:
-            if name not in found and re.search(rf"\b{name}\s*:[^:]+=", code):
+            if (above or words) and name not in found and re.search(rf"\b{name}\s*:[^:]+=", code):
                 found[name] = " ".join([*above, *words])
         above = []
     return found

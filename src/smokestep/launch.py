@@ -94,6 +94,8 @@ def run(
                 raise
             ending = Ending("stopped") if stops else _ending(error)
         done.set()
+    if watch.failure is not None:
+        raise RuntimeError("smokestep itself failed as it began to watch the script") from watch.failure
     if ending.how == "raised" and isinstance(ending.error, ImportError) and ending.error.__traceback__ is None:
         raise NotFound(str(ending.error))
     _tell(ending.error)
@@ -106,6 +108,7 @@ class Watch:
     def __init__(self, steps: int, seed: int | None, stopping: Callable[[], None]) -> None:
         self.live: Live | None = None
         self._steps, self._seed, self._stopping = steps, seed, stopping
+        self.failure: Exception | None = None
         self._stack = ExitStack()
         self._looking = False
 
@@ -150,11 +153,16 @@ class Watch:
             self._told(ended)
 
     def _start(self, framework: str) -> None:
-        if self.live is None:
+        if self.live is not None:
+            return
+        try:
             backend = import_module(BACKENDS[framework])
             self.live = self._stack.enter_context(backend.live(self._steps, stopping=self._stopping))
-            if self._seed is not None:
-                seed_everything(self._seed)
+        except Exception as error:
+            self.failure = error
+            raise SystemExit from None  # in the middle of the script's own `import`
+        if self._seed is not None:
+            seed_everything(self._seed)
 
 
 def _execute(target: str, as_module: bool) -> None:

@@ -59,7 +59,11 @@ from smokestep.findings import Finding, NotApplicable, Open, Place, Severity
 
 
 @check(severity="defect", since="0.1", explains=("nothing-trains", "lost-update"))
-def no_step(steps: Steps, *, patience: int = 16) -> Iterator[Finding | Open | NotApplicable]:
+def no_step(
+    steps: Steps,
+    *,
+    patience: int = 16,  # steps to which a recording without any update is extended: longer accumulation is rare
+) -> Iterator[Finding | Open | NotApplicable]:
     if steps.own_loop:
         yield NotApplicable("the loop was smokestep's own")
         return
