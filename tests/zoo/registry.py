@@ -20,7 +20,6 @@ class Entry:
     name: str
     build: Callable[[], Any]
     suspicions: Mapping[str, str] = field(default_factory=dict)
-    slow: bool = False
     steps: int = 3
     still: str = ""
 
@@ -29,7 +28,7 @@ _REGISTERED: dict[str, Entry] = {}
 
 
 def healthy(
-    *, suspicions: Mapping[str, str] | None = None, slow: bool = False, steps: int = 3, still: str = ""
+    *, suspicions: Mapping[str, str] | None = None, steps: int = 3, still: str = ""
 ) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
     """Register the decorated function as an entry; raises `ValueError` for a name given twice."""
 
@@ -37,7 +36,7 @@ def healthy(
         name = build.__name__
         if name in _REGISTERED:
             raise ValueError(f"two zoo entries are called {name!r}: rename one")
-        _REGISTERED[name] = Entry(name, build, dict(suspicions or {}), slow, steps, still)
+        _REGISTERED[name] = Entry(name, build, dict(suspicions or {}), steps, still)
         return build
 
     return register

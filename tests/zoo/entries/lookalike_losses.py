@@ -284,7 +284,9 @@ def domain_confusion_towards_the_uniform() -> smokestep.Training:
 )
 def unlearning_by_gradient_ascent() -> smokestep.Training:
     def loss_of(m, x, y, forget_x, forget_y):
-        return F.cross_entropy(m(x), y) - 0.1 * F.cross_entropy(m(forget_x), forget_y)
+        keep = F.cross_entropy(m(x), y)
+        forget = F.cross_entropy(m(forget_x), forget_y)
+        return keep - 0.1 * forget
 
     return train(mlp(), loss_of, (*batch(), *batch(4)))
 

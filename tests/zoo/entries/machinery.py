@@ -205,12 +205,12 @@ def compiled_eager_backend() -> smokestep.Training:
     return classify(torch.compile(mlp(), backend="eager"))
 
 
-@healthy(slow=True)
+@healthy()
 def compiled_aot_eager_backend() -> smokestep.Training:
     return classify(torch.compile(mlp(), backend="aot_eager"))
 
 
-@healthy(slow=True)
+@healthy()
 def compiled_step_function() -> smokestep.Training:
     model = mlp()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -266,8 +266,7 @@ def own_parametrization_and_orthogonal() -> smokestep.Training:
     return classify(model)
 
 
-@torch.jit.script
-def scripted_gate(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def gate(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.tanh(a) * torch.sigmoid(b)
 
 
@@ -276,11 +275,12 @@ class Scripted(nn.Module):
         super().__init__()
         self.inp = nn.Linear(8, 32)
         self.mid = torch.jit.script(nn.Sequential(nn.Linear(16, 16), nn.ReLU()))
+        self.gate = torch.jit.script(gate)
         self.out = nn.Linear(16, 3)
 
     def forward(self, x):
         a, b = self.inp(x).chunk(2, dim=1)
-        return self.out(self.mid(scripted_gate(a, b)))
+        return self.out(self.mid(self.gate(a, b)))
 
 
 @healthy()

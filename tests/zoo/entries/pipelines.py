@@ -41,7 +41,7 @@ class Squares(Dataset):
         return image, label
 
 
-@healthy(slow=True)
+@healthy()
 def data_loader_with_two_workers() -> smokestep.Training:
     loader = DataLoader(Squares(), batch_size=8, shuffle=True, num_workers=2)
     model = ConvNet()
