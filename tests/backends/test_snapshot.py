@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from collections import OrderedDict, defaultdict, deque
 
 import numpy
 import pytest
@@ -315,3 +316,31 @@ def test_a_large_dataset_is_watched_and_not_copied(monkeypatch):
     images[0] = 0
     restore(before)
     assert differences(before) == ("images",)
+
+
+def test_containers_of_every_kind_are_put_back():
+    class Picky(OrderedDict):
+        def update(self, *arguments):
+            raise TypeError("not allowed")
+
+    things = [deque([1]), bytearray(b"a"), Picky(a=1), defaultdict(list, a=[1]), {torch.ones(1): 1}]
+    before = [list(each.items()) if isinstance(each, dict) else list(each) for each in things]
+
+    def step():
+        things[0].append(2), things[1].extend(b"b"), things[3]["b"].append(1), things[4].clear()
+        things[2]["b"] = 2
+
+    run(step, smokestep.Training(step))
+    after = [list(each.items()) if isinstance(each, dict) else list(each) for each in things]
+    assert after == before
+
+
+def test_an_object_that_refuses_to_be_read_is_left_alone():
+    class Closed(torch.Tensor):
+        @property
+        def data(self):
+            raise RuntimeError("no")
+
+    weight, closed = torch.ones(1), torch.ones(1).as_subclass(Closed)
+    run(lambda: weight.zero_(), [weight, closed])
+    assert weight.item() == 1

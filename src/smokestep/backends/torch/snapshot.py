@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,9 +52,12 @@ def snapshot(objects: Mapping[str, Any]) -> Snapshot:
     training = {id(tensor) for thing in objects.values() for tensor in _own_tensors(thing)}
     kept: Snapshot = {}
     for name, thing in objects.items():
-        if isinstance(thing, torch.Tensor):
-            kept[name] = _tensor(thing, thing.requires_grad or id(thing) in training)
-        elif (one := _kept(thing)) is not None:
+        try:
+            tensor = isinstance(thing, torch.Tensor)
+            one = _tensor(thing, thing.requires_grad or id(thing) in training) if tensor else _kept(thing)
+        except Exception:  # an object with rules of its own (a batched or fake tensor, a proxy): left alone
+            continue
+        if one is not None:
             kept[name] = one
     return kept
 
@@ -163,10 +166,15 @@ def _kept(thing: Any) -> Kept | None:
         return _cell(thing)
     if isinstance(thing, Globals):
         return _named(thing.namespace, thing.names)
-    if isinstance(thing, (list, bytearray)):
-        return _container(thing, lambda saved: thing.__setitem__(slice(None), saved))
-    if isinstance(thing, (set, dict)):
-        return _container(thing, lambda saved: (thing.clear(), thing.update(saved)))
+    if isinstance(thing, list):
+        return _container(thing, lambda saved: list.__setitem__(thing, slice(None), saved))
+    if isinstance(thing, dict):
+        kind = OrderedDict if isinstance(thing, OrderedDict) else dict  # a subclass may refuse what it inherits
+        return _container(thing, lambda saved: (kind.clear(thing), kind.update(thing, saved)))
+    if isinstance(thing, (set, bytearray)):
+        return _container(
+            thing, lambda saved: (thing.clear(), (thing.update if isinstance(thing, set) else thing.extend)(saved))
+        )
     if isinstance(thing, deque):
         return _container(thing, lambda saved: (thing.clear(), thing.extend(saved)))
     if isinstance(thing, Iterator) and not followed(thing):
@@ -234,15 +242,16 @@ def _named(namespace: dict[str, Any], names: Iterable[str]) -> Kept:
 
 
 def _container(thing: Any, put: Callable[[Any], object]) -> Kept:
-    saved = thing.copy()
+    def items() -> list[Any]:
+        return list(thing.items()) if isinstance(thing, dict) else list(thing)
 
-    def items(of: Any) -> list[Any]:
-        return [part for pair in of.items() for part in pair] if isinstance(of, dict) else list(of)
+    saved = items()
 
     def same() -> bool:
+        now = items()
         if isinstance(thing, set):
-            return bool(thing == saved)
-        return len(thing) == len(saved) and all(map(_identical, items(thing), items(saved)))
+            return set(now) == set(saved)
+        return len(now) == len(saved) and all(map(_identical, now, saved))
 
     return lambda: None if same() else (put(saved), None)[1], same
 
