@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import subprocess
 import sys
+import tokenize
 from importlib import import_module
 from pathlib import Path
 from statistics import median
@@ -20,11 +22,23 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "smokestep"
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 CHECKS = [path for path in sorted((PACKAGE / "checks").rglob("*.py")) if path.name != "__init__.py"]
-OUTSIDE_THE_CORE = {"checks", "evidence", "backends", "render"}
+COMMAND_LINE = {"__main__", "cli", "explain", "factories", "launch", "scaffold"}
 
 
 def lines(path: Path) -> int:
     return len(path.read_text().splitlines())
+
+
+def code(path: Path) -> int:
+    """Lines that hold code: no blank line, no comment, no docstring (decision 0008)."""
+    source = path.read_text()
+    prose: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            prose.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = [each for each in tokenize.generate_tokens(io.StringIO(source).readline) if each.type not in silent]
+    return len({number for each in tokens for number in range(each.start[0], each.end[0] + 1)} - prose)
 
 
 def test_the_table_is_sorted_and_equals_the_folders() -> None:
@@ -34,12 +48,8 @@ def test_the_table_is_sorted_and_equals_the_folders() -> None:
 
 
 def test_the_core_is_small() -> None:
-    core = {
-        path: lines(path)
-        for path in PACKAGE.rglob("*.py")
-        if path.relative_to(PACKAGE).parts[0] not in OUTSIDE_THE_CORE
-    }
-    assert sum(core.values()) <= 1500, sorted((count, path.name) for path, count in core.items())
+    core = {path.name: code(path) for path in PACKAGE.glob("*.py") if path.stem not in COMMAND_LINE}
+    assert sum(core.values()) <= 1500, sorted((count, name) for name, count in core.items())
 
 
 def test_no_file_is_long_and_most_are_short() -> None:
@@ -49,7 +59,8 @@ def test_no_file_is_long_and_most_are_short() -> None:
 
 
 def test_a_check_is_short_with_its_page() -> None:
-    assert median(map(lines, CHECKS)) <= 75, sorted((lines(path), path.name) for path in CHECKS)
+    assert median(map(code, CHECKS)) <= 40, sorted((code(path), path.name) for path in CHECKS)
+    assert median(map(lines, CHECKS)) <= 100, sorted((lines(path), path.name) for path in CHECKS)
 
 
 @pytest.mark.parametrize("entry", TABLE)
@@ -99,7 +110,12 @@ def test_every_module_and_every_public_function_is_documented() -> None:
         empty_package = path.name == "__init__.py" and not tree.body
         if not ast.get_docstring(tree) and not empty_package:
             bare.append(where)
-        bare += [f"{where}:{node.lineno} {node.name}" for node in public(tree) if not ast.get_docstring(node)]
+        page = path in CHECKS  # a check's function is documented by the page above it
+        bare += [
+            f"{where}:{node.lineno} {node.name}"
+            for node in public(tree)
+            if not ast.get_docstring(node) and not (page and node.name == path.stem)
+        ]
     assert not bare
 
 
