@@ -5,18 +5,19 @@ They look at parameters before and after, and at the gradients between; nothing 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from types import FrameType
-from typing import Any
+from typing import Any, TypeAlias
 
 from smokestep import facts, privacy
 from smokestep.engine import TrainingDefect
 from smokestep.findings import Finding, Line, Place, Severity, Verdict
 from smokestep.report import Report, Subject
 from smokestep.world import Motion
+
+Judge: TypeAlias = Callable[[Sequence[Motion]], dict[str, str]]  # what is wrong, by tensor
 
 
 def trains(*things: Any) -> AbstractContextManager[None]:
@@ -25,10 +26,7 @@ def trains(*things: Any) -> AbstractContextManager[None]:
     Each must have moved, and, if `backward` brought a gradient to any of them, on a gradient of its own: weight decay
     alone does not train. Raises `TrainingDefect` at the end of the block, naming those that were not trained.
     """
-    frame = sys._getframe(1)
-    return _asserted(
-        "trains", _named("trains", things, frame), Line(frame.f_code.co_filename, frame.f_lineno), _untrained
-    )
+    return _block("trains", things, _untrained)
 
 
 def untouched(*things: Any) -> AbstractContextManager[None]:
@@ -36,10 +34,13 @@ def untouched(*things: Any) -> AbstractContextManager[None]:
 
     Running statistics of normalization layers are left out. Raises `TrainingDefect`, naming what moved and how far.
     """
-    frame = sys._getframe(1)
-    return _asserted(
-        "untouched", _named("untouched", things, frame), Line(frame.f_code.co_filename, frame.f_lineno), _moved
-    )
+    return _block("untouched", things, _moved)
+
+
+def _block(word: str, things: Sequence[Any], judge: Judge) -> AbstractContextManager[None]:
+    frame = facts.calling_frame()
+    line = Line(frame.f_code.co_filename, frame.f_lineno)
+    return _asserted(word, _named(word, things, frame), line, judge)
 
 
 def _named(word: str, things: Sequence[Any], frame: FrameType) -> Mapping[str, Any]:
@@ -55,9 +56,7 @@ def _named(word: str, things: Sequence[Any], frame: FrameType) -> Mapping[str, A
 
 
 @contextmanager
-def _asserted(
-    word: str, things: Mapping[str, Any], line: Line, judge: Callable[[Sequence[Motion]], dict[str, str]]
-) -> Iterator[None]:
+def _asserted(word: str, things: Mapping[str, Any], line: Line, judge: Judge) -> Iterator[None]:
     frameworks = privacy.loaded()
     if not frameworks:
         raise RuntimeError(f"no framework to observe: import one of {', '.join(privacy.BACKENDS)} first")

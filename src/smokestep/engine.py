@@ -24,7 +24,7 @@ from smokestep.findings import Finding, Place, Severity, Verdict
 from smokestep.judging import concluded
 from smokestep.judging import ended_by as ended_by
 from smokestep.judging import judge as judge
-from smokestep.report import Report
+from smokestep.report import Report, Subject
 from smokestep.training import Training, from_parts, kind
 
 P = ParamSpec("P")
@@ -200,8 +200,9 @@ def watch(
 
     `choices` are those of `examine`. If the block raises, the report says so and the exception goes on.
     """
-    started = time.perf_counter()
-    settings = configuration.settle(_config(config, None), steps=steps, **choices)
+    started, frame = time.perf_counter(), facts.calling_frame()
+    subject = Subject("watch", frame.f_code.co_filename, frame.f_lineno)
+    settings = configuration.settle(_config(config, subject.file), steps=steps, **choices)
     watched = Watched()
     error: BaseException | None = None
     with _backend(None).live(settings.steps) as live:
@@ -211,5 +212,5 @@ def watch(
             error = exception
             raise
         finally:
-            report = judge(live, settings, started=started)
+            report = judge(live, settings, subject=subject, started=started)
             watched._report = ledger.enter(ended_by(report, error) if error else report)

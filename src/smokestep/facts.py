@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import platform
 import sys
+from types import FrameType
 from typing import Any
 
 from smokestep.findings import Line
@@ -22,6 +24,14 @@ def subject(training: Any) -> Subject:
     code = getattr(inspect.unwrap(getattr(function, "func", function)), "__code__", None)
     name = getattr(function, "__name__", type(function).__name__)
     return Subject(name, code.co_filename if code else None, code.co_firstlineno if code else None)
+
+
+def calling_frame() -> FrameType:
+    """The innermost frame outside smokestep and `contextlib`: where the user wrote `with`."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.startswith((os.path.dirname(__file__), contextlib.__file__)):
+        frame = frame.f_back
+    return frame
 
 
 def model_sizes(recording: Recording) -> dict[str, int]:
