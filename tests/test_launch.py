@@ -100,10 +100,14 @@ def test_a_script_starts_as_python_starts_it(framework: None, capfd: pytest.Capt
     assert ours == json.loads(plain.stdout)
 
 
-def test_the_interpreter_is_as_before(framework: None) -> None:
+def test_the_interpreter_is_as_before(framework: None, capfd: pytest.CaptureFixture[str]) -> None:
     before = sys.argv, list(sys.path), sys.modules["__main__"], list(sys.meta_path), threading.excepthook
     launched(STEPS)
-    launched("import sys; sys.argv.append('x'); sys.path.append('y'); raise KeyError")
+    changes = "sys.argv.append('x'); sys.path.append('y'); os.chdir('/'); sys.stdout = io.StringIO(); raise KeyError"
+    launched(f"import io, os, sys; {changes}")
+    assert Path("train.py").exists()
+    print("still heard")
+    assert "still heard" in capfd.readouterr().out
     assert (sys.argv, list(sys.path), sys.modules["__main__"], list(sys.meta_path), threading.excepthook) == before
 
 

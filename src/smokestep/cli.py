@@ -118,6 +118,7 @@ def run(
     if not as_module and not os.path.exists(target):
         raise click.UsageError(f"there is no script {target!r} in {os.getcwd()}{_near_files(target)}")
     started = time.perf_counter()
+    output = os.path.abspath(output) if output else None  # the script may change the folder
     place = None if as_module else os.path.abspath(target)
     settings = _settled(place, **choices)
     name = target if as_module else os.path.basename(target)
@@ -152,6 +153,8 @@ def run(
 
 
 def _notes(name: str, updates: int, trained: bool, ending: launch.Ending, watched: bool) -> Iterator[str]:
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        yield f"rank {os.environ.get('RANK')} of {os.environ['WORLD_SIZE']}"
     taken = f"after {updates} optimizer step{'' if updates == 1 else 's'}"
     if ending.how == "kept running":
         yield f"{name} went on after it had been stopped (a bare `except:`?), so smokestep ended the process"
@@ -225,9 +228,9 @@ def _examined(factory: Callable[[], Any], **choices: Any) -> Report:
 def _usage_errors(place: str | None) -> Iterator[None]:
     """A configuration's own modules can be imported from its folder; its faults are told as faults of usage."""
     try:
-        file = config.find(place).file
-        if file:
-            sys.path.append(str(Path(file).parent))
+        found = config.find(place)
+        if found.plugins and found.file:
+            sys.path.append(str(Path(found.file).parent))
         yield
     except ConfigError as error:
         raise click.UsageError(str(error)) from None

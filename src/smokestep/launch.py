@@ -184,7 +184,7 @@ def _execute(target: str, as_module: bool) -> None:
 
 @contextmanager
 def _as_main(target: str, arguments: Sequence[str], as_module: bool) -> Iterator[None]:
-    argv, path, main = sys.argv, sys.path[:], sys.modules["__main__"]
+    argv, path, main, folder = sys.argv, sys.path[:], sys.modules["__main__"], os.getcwd()
     sys.argv = [target, *arguments]
     if not getattr(sys.flags, "safe_path", False):
         if as_module:
@@ -197,6 +197,7 @@ def _as_main(target: str, arguments: Sequence[str], as_module: bool) -> Iterator
         yield
     finally:
         sys.argv, sys.path[:], sys.modules["__main__"] = argv, path, main
+        os.chdir(folder)
 
 
 class _Streams:
@@ -207,6 +208,7 @@ class _Streams:
 
     def __enter__(self) -> _Streams:
         _flush()
+        self._python = sys.stdout, sys.stderr  # a script may put something of its own in their place
         self._kept = os.dup(1), os.dup(2)
         if self._output != "shown":
             self._send(2 if self._output == "to stderr" else os.open(os.devnull, os.O_WRONLY))
@@ -220,6 +222,7 @@ class _Streams:
 
     def __exit__(self, *exception: object) -> None:
         _flush()
+        sys.stdout, sys.stderr = self._python
         for kept, stream in zip(self._kept, (1, 2), strict=True):
             os.dup2(kept, stream)
             os.close(kept)
