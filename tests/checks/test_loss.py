@@ -313,10 +313,10 @@ def rewrapped(*, depends: bool = True) -> Flow:
 
 
 def test_a_root_made_of_a_number_is_told_and_a_constant_is_not():
-    (one,) = found(detached_loss, calls(), rewrapped())
+    (one,) = found(detached_loss, calls(), rewrapped(), world())
     assert one.severity is None and one.cause == HERE
-    assert silent(detached_loss, calls(), rewrapped(depends=False))
-    assert silent(detached_loss, calls(), FLOW)
+    assert silent(detached_loss, calls(), rewrapped(depends=False), world())
+    assert silent(detached_loss, calls(), FLOW, world())
 
 
 def test_a_term_added_as_a_number_is_told_unless_it_trains_elsewhere():
@@ -327,10 +327,18 @@ def test_a_term_added_as_a_number_is_told_unless_it_trains_elsewhere():
     flow = graph(*ops, root=9, v3="parameter")
     flow = replace(flow, values={**flow.values, 7: replace(flow.values[7], requires_grad=False)})
     call = loss("mse_loss")
-    (one,) = found(detached_loss, calls(call), Flow((flow,)))
+    (one,) = found(detached_loss, calls(call), Flow((flow,)), world())
     assert "contributes no gradient" in one.message
     both = replace(flow, backwards=(*flow.backwards, Backward(1, (6,), HERE, ("w",))))
-    assert silent(detached_loss, calls(call), Flow((both,)))
+    assert silent(detached_loss, calls(call), Flow((both,)), world())
+
+
+def test_a_leaf_with_the_number_of_the_loss_is_that_loss():
+    leaf = Value(8, 0, "leaf", shape=(), requires_grad=True)
+    flow = Flow((replace(PLAIN, values={**PLAIN.values, 8: leaf}, backwards=(Backward(0, (8,), HERE),)),))
+    steps = replace(world(), events=(Event(0, 0, "backward", HERE, detail={"loss": 1.0}),))
+    assert found(detached_loss, calls(loss(loss=1.0, reaches_root=False)), flow, steps)
+    assert silent(detached_loss, calls(loss(loss=2.0, reaches_root=False)), flow, steps)
 
 
 # target-gradient
@@ -466,3 +474,17 @@ def test_adversaries_pass():
     assert silent(negative_cross_entropy, turned, FLOW, world(replace(ADAM, groups=(Group(("other",), (0.1,)),))))
     assert silent(negative_cross_entropy, calls(replace(loss(), sign=None)), FLOW, world(ADAM))
     assert silent(negative_cross_entropy, calls(loss("mse_loss", loss=-1.0)), FLOW, world(ADAM))
+
+
+def test_log_probabilities_by_hand_want_a_minus_sign():
+    ops = [op(0, "log_softmax", (3,), 5), op(1, "gather", (5, 2), 6), op(2, "mean", (6,), 7)]
+    plus = graph(*ops, root=7, v3="parameter")
+    assert found(negative_cross_entropy, calls(), Flow((plus,)), world(ADAM))
+    assert silent(
+        negative_cross_entropy,
+        calls(),
+        Flow((graph(*ops, op(3, "neg", (7,), 8), root=8, v3="parameter"),)),
+        world(ADAM),
+    )
+    weighted = graph(*ops[:2], op(2, "mul", (6, 9), 7), op(3, "mean", (7,), 8), root=8, v3="parameter")
+    assert silent(negative_cross_entropy, calls(), Flow((weighted,)), world(ADAM))

@@ -146,3 +146,14 @@ def turned_at(graph: Graph, value: int) -> Op | None:
         if slope(after[0], after[0].reads.index(value)) == -1:
             return after[0]
         value = after[0].makes[0]
+
+
+def minimised_log_probability(graph: Graph) -> Op | None:
+    """The op that picks log-probabilities which enter the root only as a sum or mean, with a plus sign."""
+    entering = signs(graph)
+    for op in graph.ops:
+        if op.name in ("gather", "take_along_dim", "__getitem__") and len(op.reads) > 1 and op.makes:
+            maker = maker_of(graph, op.reads[0])
+            if maker is not None and bare(maker.name) == "log_softmax" and entering.get(op.makes[0]) == 1:
+                return op
+    return None

@@ -79,8 +79,11 @@ def where_gradient_ends(graph: Graph, root: int) -> Op | None:
     return None
 
 
-def bare_root(graph: Graph, backward: Backward, losses: Losses) -> Op | None:
-    """The op that made the root of a backward into a new leaf out of the number of a loss, if that is what it is."""
+def bare_root(graph: Graph, backward: Backward, losses: Losses, number: float | None) -> Op | None:
+    """The op that made the root of a backward into a new leaf out of the number of a loss, if that is what it is.
+
+    `number` is the root's own. A leaf whose making was not seen is told by what was cut just for it, or by its number.
+    """
     if backward.reached or len(backward.roots) != 1 or backward.roots[0] not in graph.values:
         return None
     value = graph.values[backward.roots[0]]
@@ -98,9 +101,15 @@ def bare_root(graph: Graph, backward: Backward, losses: Losses) -> Op | None:
             each for each in graph.ops if each.name == "requires_grad_" and not set(each.reads).isdisjoint(op.reads)
         ]
         return next((each for each in (*asked, op) if each.line), op)
-    # A leaf whose making was not seen: it is the loss if it holds the loss's number, to the last bit.
-    same = [call for call in losses.calls if call.step == graph.step and call.loss and call.loss == value.peak]
-    return graph.maker(same[0].result) if same and same[0].prediction.requires_grad else None
+    if value.kind != "leaf":
+        return None
+    read = graph.readers()
+    cut = [
+        each for each in graph.ops if each.name in ("data", "detach") and not any(made in read for made in each.makes)
+    ]
+    cut = [each for each in cut if any(graph.values[r].requires_grad and not graph.values[r].shape for r in each.reads)]
+    same = [call for call in losses.calls if call.step == graph.step and number and call.loss == number]
+    return cut[-1] if cut else graph.maker(same[-1].result) if same and same[-1].prediction.requires_grad else None
 
 
 def added_as_a_number(graph: Graph, call: LossCall) -> Op | None:

@@ -54,18 +54,21 @@ from smokestep.check import Said, check
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.roots import added_as_a_number, bare_root
+from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place
 
 CONSEQUENCES = "gradient-cut dead-branch nothing-trains lost-update no-step unused-layer zero-gradient constant-loss"
 
 
 @check(severity="defect", since="0.1", explains=tuple(CONSEQUENCES.split()), partial=True)
-def detached_loss(losses: Losses, flow: Flow) -> Iterator[Said]:
+def detached_loss(losses: Losses, flow: Flow, steps: Steps) -> Iterator[Said]:
+    numbers = {event.index: event.detail.get("loss") for event in steps.of("backward")}
     backwards = [(graph, backward) for graph in flow.graphs for backward in graph.backwards]
     if not backwards:
         yield NotApplicable("backward was never called")
     for line in dict.fromkeys(backward.line for _, backward in backwards):
-        found = [bare_root(graph, backward, losses) for graph, backward in backwards if backward.line == line]
+        at = [(graph, backward, numbers.get(backward.index)) for graph, backward in backwards if backward.line == line]
+        found = [bare_root(graph, each, losses, float(n) if n else None) for graph, each, n in at]
         if all(found) and (cut := found[0]):
             yield Finding(
                 message="backward starts at a new leaf that holds only the number of the loss: no gradient reaches any "

@@ -58,7 +58,7 @@ NORMALISED = frozenset({"log_softmax", "logsigmoid"})
 
 
 # `tolerance`: how far from 1 the exponentials of a row may sum; half precision over many classes needs five percent.
-@check(severity="defect", since="0.1", explains=("negative-cross-entropy",))
+@check(severity="defect", since="0.1", explains=("constant-loss", "negative-cross-entropy", "zero-gradient"))
 def missing_log_softmax(losses: Losses, *, tolerance: float = 0.05) -> Iterator[Said]:
     groups = [group for group in losses.trained() if group[0].name in TAKE_LOGARITHMS]
     if not groups:

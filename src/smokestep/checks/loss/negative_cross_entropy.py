@@ -3,7 +3,7 @@
 ## What it finds
 A cross-entropy with class indices whose value is below zero, which only a negative class weight can make. As a
 suspicion: one that enters the loss with a minus sign, or under an optimizer with `maximize=True`, where there is
-one model and one optimizer and no adversary.
+one model and one optimizer and no adversary; and log-probabilities of labels, averaged by hand without the minus.
 
 ## Why it matters
 The loss falls without limit while the network learns to be wrong. A cross-entropy is never negative.
@@ -52,9 +52,9 @@ from collections.abc import Iterator
 from smokestep.check import Said, check
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import LossCall, Losses
-from smokestep.evidence.origins import turned_at
+from smokestep.evidence.origins import minimised_log_probability, turned_at
 from smokestep.evidence.steps import Optimizer, Steps
-from smokestep.findings import Finding, Line, NotApplicable, Severity
+from smokestep.findings import Finding, Line, NotApplicable, Place, Severity
 
 NEVER_NEGATIVE = frozenset("cross_entropy nll_loss binary_cross_entropy binary_cross_entropy_with_logits".split())
 
@@ -62,7 +62,8 @@ NEVER_NEGATIVE = frozenset("cross_entropy nll_loss binary_cross_entropy binary_c
 @check(severity="defect", since="0.1")
 def negative_cross_entropy(losses: Losses, flow: Flow, steps: Steps) -> Iterator[Said]:
     groups = [group for group in losses.trained() if group[0].name in NEVER_NEGATIVE]
-    if not groups:
+    by_hand = [minimised_log_probability(graph) for graph in flow.graphs if graph.backwards]
+    if not groups and not any(by_hand):
         yield NotApplicable("no cross-entropy was called")
     alone = len(steps.optimizers) == 1 and len({call.model for graph in flow.graphs for call in graph.calls}) <= 1
     maximised = alone and all(group.maximize for group in steps.optimizers[0].groups)
@@ -79,6 +80,14 @@ def negative_cross_entropy(losses: Losses, flow: Flow, steps: Steps) -> Iterator
             how = "its optimizer maximises" if maximised else "it enters the loss with a minus sign"
             line = (turned.line if turned else None) or call.line
             yield _finding(call, f"`{call.name}` is made as large as possible: {how}", line, Severity.SUSPICION)
+    if alone and not maximised and by_hand and all(by_hand) and (op := by_hand[0]):
+        yield Finding(
+            message=f"the log-probabilities that `{op.name}` picks are averaged and made as small as possible",
+            where=Place.of(op.module or None, op.line),
+            cause=op.line,
+            hint="put a minus sign before them",
+            severity=Severity.SUSPICION,
+        )
 
 
 def _finding(call: LossCall, message: str, line: Line | None, severity: Severity | None) -> Finding:
