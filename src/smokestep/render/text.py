@@ -77,9 +77,10 @@ def _failure(report: Report, width: int) -> Iterator[RenderableType]:
 def _headline(report: Report, width: int) -> Iterator[RenderableType]:
     parts = [(len(report.defects), "defect"), (len(report.suspicions), "suspicion")]
     told = ", ".join(_many(count, word) for count, word in parts if count)
-    if not told:
+    if not report.defects:
         judged = report.count(Verdict.PASS) and not (report.error and not report.error.completed)
-        told = "nothing could be judged" if not judged else "no defect so far" if report.error else "no defect"
+        none = "nothing could be judged" if not judged else "no defect so far" if report.error else "no defect"
+        told = f"{none}, {told}" if told else none
     style = {Verdict.FAIL: "bold red", Verdict.PASS: "bold green"}.get(report.verdict, "bold yellow")
     head = Text.assemble((told, style), (f" in {_subject(report)}" if _subject(report) else "", "bold"))
     counts = [
