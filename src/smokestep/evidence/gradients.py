@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One update. `fresh`: per parameter it moved, the backward passes not used before, in order.
+    """One update. `fresh`: per parameter it moved, the backward passes not used before, in order (or the event that
+    set its gradient by hand).
 
     `stale`: per parameter whose gradient held what an earlier update had used: the backward pass that added to it, and
     that update.
@@ -95,9 +96,8 @@ def follow(steps: Steps) -> Gradients:
                     at = awaited.pop(optimizer)
                     updates[at] = replace(updates[at], later=event)
         elif event.kind == "zero_grad":
-            put_in = event.detail.get("replaced")  # `p.grad = …`: a gradient made by hand is as good as one from backward
             for name in event.parameters:
-                if put_in:
+                if event.detail.get("replaced"):  # by a gradient made by hand, as good as one from a backward pass
                     fresh[name] = [event]
                     wiped.pop(name, None)
                 elif fresh.pop(name, None):

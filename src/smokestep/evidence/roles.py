@@ -7,7 +7,7 @@ is called by itself; what could not be seen stays None and proves nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from smokestep.evidence.flow import Backward, Call, Flow, Graph, Op
@@ -90,11 +90,11 @@ def pushes(steps: Steps, gradients: Gradients, flow: Flow, losses: Losses, *, ev
             for event in events:
                 used.setdefault(event.index, {}).setdefault(name, use.event)
     found: list[Push] = []
-    for graph in flow.graphs:
+    for graph, joined in _iterations(flow.graphs):
         targets = {
             call.prediction.value: call.target.low
             for call in losses.calls
-            if call.step == graph.step and call.target and call.target.low == call.target.high and call.classes is None
+            if call.step in joined and call.target and call.target.low == call.target.high and call.classes is None
         }
         ends = [graph.backward_of(backward.roots, graph.passes_gradient) for backward in graph.backwards]
         for backward, needed in zip(graph.backwards, ends, strict=True):
@@ -109,6 +109,31 @@ def pushes(steps: Steps, gradients: Gradients, flow: Flow, losses: Losses, *, ev
                     _push(graph, call, backward, needed, moved, by[own[0]], own, targets, even if once else 2.0)
                 )
     return Roles(tuple(found), networks)
+
+
+def _iterations(graphs: Iterable[Graph]) -> list[tuple[Graph, frozenset[int]]]:
+    """The graphs, those in one whose backward passes go on into the step before; each with the steps it holds.
+
+    A watched loop that steps one optimizer twice an iteration is cut into two steps at the first update.
+    """
+    found: list[tuple[Graph, frozenset[int]]] = []
+    for graph in graphs:
+        needed = graph.backward_of(graph.roots, graph.passes_gradient)
+        carried = {each.id for each in graph.sources("carried") if each.requires_grad} & needed
+        if found and not carried.isdisjoint(made := found[-1][0].values):
+            before, steps = found.pop()
+            graph = replace(
+                graph,
+                values={**graph.values, **made},
+                ops=(*before.ops, *graph.ops),
+                backwards=(*before.backwards, *graph.backwards),
+                calls=(*before.calls, *graph.calls),
+                opaque=(*before.opaque, *graph.opaque),
+            )
+            found.append((graph, steps | {graph.step}))
+        else:
+            found.append((graph, frozenset({graph.step})))
+    return found
 
 
 def _push(

@@ -6,13 +6,11 @@ module, step and mode. Nothing here changes a module, and no tensor leaves `fini
 
 from __future__ import annotations
 
-import ast
-import linecache
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import prod
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -20,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
+from smokestep.backends.torch.conditions import guarded, passes, sets_mode
 from smokestep.evidence.modes import FunctionalDropout, Layer, Modes, ModuleKind, Run
 from smokestep.findings import Line
 
@@ -34,6 +33,7 @@ _KINDS: tuple[tuple[tuple[type, ...], ModuleKind], ...] = (
     ((_DropoutNd,), "dropout"),
     ((_NormBase,), "other"),
 )
+_ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum")  # of F.batch_norm
 _OFF_BY_DEFAULT = {"alpha_dropout", "feature_alpha_dropout"}  # torch's own default: training=False
 
 
@@ -45,6 +45,8 @@ class _Ran:
     ops: list[int]
     samples: int | None
     times: int = 1
+    inside: nn.Module | None = None
+    inside_training: bool = True
 
 
 @dataclass(slots=True)
@@ -55,6 +57,9 @@ class _Kept:
     kind: ModuleKind
     seen: int | None
     trainable: set[str] = field(default_factory=set)
+    affine: set[str] = field(default_factory=set)  # of the parameters, those handed to a function
+    given: dict[int, torch.Tensor] = field(default_factory=dict)  # statistics handed to a function
+    momentum: float | None = None
     before: tuple[torch.Tensor, ...] | None = None
     moved: dict[int, bool] = field(default_factory=dict)
 
@@ -69,14 +74,17 @@ class ModeLog:
         self._kinds: dict[type, ModuleKind | None] = {}
         self._kept: dict[int, _Kept] = {}
         self._runs: dict[tuple[int, int, bool, bool], _Ran] = {}
+        self._functional: dict[int, _Kept] = {}
+        self._functional_runs: dict[tuple[int, int, bool, bool], _Ran] = {}
+        self._built: WeakKeyDictionary[nn.Module, Line | None] = WeakKeyDictionary()
         self._dropouts: list[tuple[int, Line | None, nn.Module | None, bool, bool, bool, bool, float]] = []
         self._switches: list[tuple[nn.Module, bool, Line | None]] = []
         self._steps: set[int] = set()
 
     def forget(self) -> None:
         """The training is built: forget what ran while it was, but not who called train() and eval()."""
-        self._kept.clear()
-        self._runs.clear()
+        for log in (self._kept, self._runs, self._functional, self._functional_runs):
+            log.clear()
         self._dropouts.clear()
         self._steps.clear()
 
@@ -90,8 +98,9 @@ class ModeLog:
         line: Lined,
         op_index: int,
         root: bool = False,
+        inside: nn.Module | None = None,
     ) -> None:
-        """A module is about to run (forward pre-hook); `op_index` is that of the next operation."""
+        """A module is about to run within another (forward pre-hook); `op_index` is that of the next operation."""
         kind = self._kind(module)
         if kind is None:
             if not root:
@@ -112,7 +121,8 @@ class ModeLog:
                 kept.before = _copies(module)
             samples = _samples(module, kind, inputs)
         self._steps.add(step)
-        self._runs[id(module), step, module.training, grad] = _Ran(_line(line), [op_index], samples)
+        around = inside is None or inside.training
+        self._runs[id(module), step, module.training, grad] = _Ran(_line(line), [op_index], samples, 1, inside, around)
 
     def dropout(
         self,
@@ -144,6 +154,47 @@ class ModeLog:
             )
         )
 
+    def normalized(
+        self,
+        step: int,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        module: nn.Module,
+        line: Lined,
+        grad: bool,
+        op_index: int,
+    ) -> None:
+        """`F.batch_norm` was called by a module that is no normalization of torch's own: its mode is the argument's."""
+        given = {**dict(zip(_ARGUMENTS, args, strict=False)), **kwargs}
+        mean, variance = given.get("running_mean"), given.get("running_var")
+        if len(args) > 8 or not isinstance(mean, torch.Tensor) or not isinstance(variance, torch.Tensor):
+            return  # torch.batch_norm takes its arguments in another order; without statistics there is nothing to keep
+        training = bool(given.get("training", False))
+        self._steps.add(step)
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            kept = self._functional.get(id(module))
+            if kept is None:
+                initial = bool((mean == 0).all()) and bool((variance == 1).all())
+                kept = self._functional[id(module)] = _Kept(module, "batch_norm", 0 if initial else 1)
+            affine = {id(given.get("weight")), id(given.get("bias"))}
+            names = {name for name, own in module._parameters.items() if own is not None and id(own) in affine}
+            kept.affine |= names
+            kept.momentum = given.get("momentum", 0.1)
+            kept.trainable |= {name for name in names if module._parameters[name].requires_grad}
+            if id(mean) not in kept.given and step not in kept.moved:
+                kept.before = (*(kept.before or ()), mean.clone(), variance.clone())
+            kept.given.update({id(mean): mean, id(variance): variance})
+            samples = _samples(module, "batch_norm", (given.get("input"),))
+        ran = self._functional_runs.get((id(module), step, training, grad))
+        if ran is None:
+            self._functional_runs[id(module), step, training, grad] = _Ran(_line(line), [op_index], samples)
+        else:
+            ran.times += 1
+
+    def built(self, module: nn.Module, line: Line | None) -> None:
+        """A normalization is constructed."""
+        self._built[module] = line
+
     def switch(self, module: nn.Module, mode: bool, line: Lined) -> None:
         """`train(mode)` was called on a module; the calls it makes on its children follow, from the same line."""
         found = _line(line)
@@ -165,9 +216,10 @@ class ModeLog:
     def end(self, step: int) -> None:
         """A step ended: compare the running statistics, bit for bit, with those before it."""
         with torch._C.DisableTorchFunction():
-            for kept in self._kept.values():
+            for kept in (*self._kept.values(), *self._functional.values()):
                 if kept.before is not None:
-                    kept.moved[step] = _differ(kept.before, _statistics(kept.module))
+                    after = tuple(kept.given.values()) or _statistics(kept.module)
+                    kept.moved[step] = _differ(kept.before, after)
                     kept.before = None
 
     def finish(
@@ -181,31 +233,43 @@ class ModeLog:
         count = max(self._steps, default=-1) + 1
         if self._steps:
             self.end(max(self._steps))  # a step that was cut short
-        layers = tuple(
-            _layer(kept, paths[key], count, model_of, installed) for key, kept in self._kept.items() if key in paths
+        # a normalization by function is known by its calls: what is known of its module's own flag would mislead
+        names = {key: paths[key] or _attribute(kept) for key, kept in self._functional.items() if key in paths}
+        kinds = {key: kept for key, kept in self._kept.items() if key in paths}
+        plain = {key: kept for key, kept in kinds.items() if not (key in names and kept.kind == "other")}
+        layers = (
+            *(_layer(kept, paths[key], self._built, count, model_of, installed) for key, kept in plain.items()),
+            *(
+                _layer(self._functional[key], path, self._built, count, model_of, installed)
+                for key, path in names.items()
+            ),
         )
-        runs = tuple(
-            Run(
-                step=step,
-                path=paths[key],
-                training=training,
-                grad=grad,
-                times=ran.times,
-                reaches_root=any(reached(step, op) for op in ran.ops),
-                samples=ran.samples,
-                line=ran.line,
-            )
-            for (key, step, training, grad), ran in self._runs.items()
-            if key in paths
+        runs = (
+            *(_run(key, ran, paths[key[0]], reached) for key, ran in self._runs.items() if key[0] in plain),
+            *(_run(key, ran, names[key[0]], reached) for key, ran in self._functional_runs.items() if key[0] in names),
         )
         dropouts = tuple(
             FunctionalDropout(step, line, (paths[id(module)] or model_of("")) if id(module) in paths else "", *rest)
             for step, line, module, *rest in self._dropouts
         )
+        dropouts += tuple(self._stray(paths, model_of))
         switches = tuple(
             (paths[id(module)], mode, line) for module, mode, line in self._switches if id(module) in paths
         )
         return Modes(layers, runs, dropouts, switches)
+
+    def _stray(self, paths: Mapping[int, str], model_of: Callable[[str], str]) -> Iterator[FunctionalDropout]:
+        """Dropout modules that belong to no model, built where they are used: nothing switches them to evaluation."""
+        for (key, step, training, _), ran in self._runs.items():
+            kept = self._kept[key]
+            lost = kept.kind == "dropout" and key not in paths and not getattr(kept.module, "_is_replica", False)
+            if lost and training and ran.inside is not None and id(ran.inside) in paths:
+                told = (
+                    ran.line is None or guarded(ran.line.file, ran.line.line) or sets_mode(ran.line.file, ran.line.line)
+                )
+                where = paths[id(ran.inside)] or model_of("")
+                probability = float(kept.module.p)  # type: ignore[arg-type]
+                yield FunctionalDropout(step, ran.line, where, False, True, ran.inside_training, told, probability)
 
     def _kind(self, module: nn.Module) -> ModuleKind | None:
         try:
@@ -283,93 +347,47 @@ def _samples(module: nn.Module, kind: ModuleKind, inputs: tuple[Any, ...]) -> in
 def _layer(
     kept: _Kept,
     path: str,
+    built: Mapping[nn.Module, Line | None],
     count: int,
     model_of: Callable[[str], str],
     installed: Callable[[type], bool],
 ) -> Layer:
     module = kept.module
-    prefix = f"{path}." if path else ""
-    own = [name for name, value in module._parameters.items() if value is not None] if kept.kind != "root" else []
-    statistics = [name for name in _STATISTICS if module._buffers.get(name) is not None]
+    prefix = f"{path}." if path and not (kept.given and path == _attribute(kept)) else ""
+    if kept.given:  # to a function
+        statistics = [name for name, buffer in module._buffers.items() if id(buffer) in kept.given]
+    else:
+        statistics = [name for name in _STATISTICS if module._buffers.get(name) is not None]
+    own = [
+        name
+        for name, value in module._parameters.items()
+        if value is not None and kept.kind != "root" and (not kept.given or name in kept.affine)
+    ]
+    keeps = bool(kept.given) or "running_mean" in statistics
     return Layer(
         path=path,
         kind=kept.kind,
         class_name=type(module).__name__,
-        statistics="running_mean" in statistics,
-        moved=tuple(kept.moved.get(step, False) for step in range(count)) if statistics else (),
+        statistics=keeps,
+        moved=tuple(kept.moved.get(step, False) for step in range(count)) if keeps else (),
         seen=kept.seen,
-        momentum=getattr(module, "momentum", None),
+        momentum=kept.momentum if kept.given else getattr(module, "momentum", None),
         probability=float(module.p) if kept.kind == "dropout" else None,
         affine=tuple(prefix + name for name in own),
         trainable=tuple(prefix + name for name in own if name in kept.trainable),
-        model=model_of(path),
+        model=model_of(path) or model_of(""),
         installed=installed(type(module)),
+        built=built.get(module),
         statistics_names=tuple(prefix + name for name in statistics),
     )
 
 
-@lru_cache(maxsize=512)
-def passes(file: str, line: int, name: str) -> bool:
-    """Whether the calls of a dropout function on this line pass `training`; True where the source does not show them."""
-    tree = _tree(file)
-    calls = [
-        node
-        for node in (ast.walk(tree) if tree else ())
-        if isinstance(node, ast.Call)
-        and node.lineno <= line <= (node.end_lineno or 0)
-        and getattr(node.func, "attr", getattr(node.func, "id", "")) == name
-    ]
-    return all(
-        len(call.args) > 2
-        or any(isinstance(each, ast.Starred) for each in call.args)
-        or any(each.arg in (None, "training", "train") for each in call.keywords)
-        for call in calls
-    )
+def _attribute(kept: _Kept) -> str:
+    """The name under which a module keeps the first statistics that it handed to a function."""
+    return next((name for name, buffer in kept.module._buffers.items() if id(buffer) in kept.given), "batch_norm")
 
 
-@lru_cache(maxsize=512)
-def guarded(file: str, line: int) -> bool:
-    """Whether what stands on this line runs only under a condition on `training`.
-
-    Read generously, since it excuses: any condition on `training` in the function around the line counts (an early
-    `return` guards too), and so does one around a call of that function in the same file.
-    """
-    tree = _tree(file)
-    if tree is None:
-        return False
-    functions = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.lineno <= line <= (node.end_lineno or 0)
-    ]
-    if not functions:
-        return False
-    inner = max(functions, key=lambda node: node.lineno)
-    if any(_asks(node) for node in ast.walk(inner)):
-        return True
-    return inner.name != "forward" and any(
-        isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) == inner.name
-        for node in ast.walk(tree)
-        if _asks(node)
-        for call in ast.walk(node)
-    )
-
-
-def _asks(node: ast.AST) -> bool:
-    """An `if`, a conditional expression or an `and`/`or` that reads something called `training`."""
-    if isinstance(node, (ast.If, ast.IfExp, ast.While)):
-        tests: list[ast.expr] = [node.test]
-    elif isinstance(node, ast.BoolOp):
-        tests = node.values
-    else:
-        return False
-    names = (getattr(each, "attr", getattr(each, "id", "")) for test in tests for each in ast.walk(test))
-    return any(name in ("training", "is_training", "train") for name in names)
-
-
-@lru_cache(maxsize=64)
-def _tree(file: str) -> ast.Module | None:
-    try:
-        return ast.parse("".join(linecache.getlines(file)))
-    except (SyntaxError, ValueError):
-        return None
+def _run(key: tuple[int, int, bool, bool], ran: _Ran, path: str, reached: Callable[[int, int], bool]) -> Run:
+    _, step, training, grad = key
+    reaches = any(reached(step, op) for op in ran.ops)
+    return Run(step, path, training, grad, ran.times, reaches, ran.samples, ran.line)

@@ -74,10 +74,11 @@ def no_step(
         yield NotApplicable("no optimizer holds a parameter that received gradient")
         return
     updated = {event.subject for event in steps.of("update")}
+    served = {name for event in steps.of("update") for name in event.parameters}
     if updated or any(move.update for move in steps.movements):
         for optimizer in steps.optimizers:
             own = {name for group in optimizer.groups for name in group.parameters}
-            if updated and optimizer.name not in updated and own & waiting:
+            if updated and optimizer.name not in updated and own & waiting - served:
                 yield Open(
                     f"{optimizer.name} did not step in {steps.count} steps; it may step less often than the others"
                 )

@@ -69,7 +69,7 @@ def frozen_statistics(modes: Modes) -> Iterator[Finding | NotApplicable]:
             still = layer.momentum == 0 and layer.kind != "other"
             found.setdefault((still, still and layer.seen == 0), []).append(layer)
     for (still, certain), those in found.items():
-        line = those[0].built
+        line = those[0].built or modes.trained(those[0].path)[-1].line
         yield Finding(
             f"the running statistics of {len(those)} layers are bit for bit the same after {len(those[0].moved)} steps "
             "in " + ("training mode: their momentum is 0" if still else "training mode"),

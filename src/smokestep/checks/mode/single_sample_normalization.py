@@ -51,7 +51,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import check
-from smokestep.evidence.flow import Flow
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place
@@ -66,7 +65,7 @@ REFUSED = ("Expected more than 1 value per channel", "Expected more than 1 spati
     explains=("zero-gradient", "constant-output", "ignored-input", "constant-loss", "nothing-trains", "dead-branch"),
     partial=True,
 )
-def single_sample_normalization(modes: Modes, steps: Steps, flow: Flow) -> Iterator[Finding | NotApplicable]:
+def single_sample_normalization(modes: Modes, steps: Steps) -> Iterator[Finding | NotApplicable]:
     layers = [layer for layer in modes.layers if layer.kind in NORMALIZATIONS]
     refused = any(text in (steps.error or "") for text in REFUSED)
     if not layers and not refused:
@@ -78,12 +77,6 @@ def single_sample_normalization(modes: Modes, steps: Steps, flow: Flow) -> Itera
         batched = layer.kind in ("batch_norm", "instance_norm")
         if not single or (batched and not refused) or (not batched and len(single) < len(runs)):
             continue
-        before = [
-            graph.values[value].name
-            for graph in flow.graphs
-            for value in graph.backward_of(v for op in graph.ops if op.module == layer.path for v in op.makes)
-            if value in graph.values and graph.values[value].kind == "parameter"
-        ]
         if batched:
             what = (
                 f"{layer.class_name} got one value a channel in training mode, which torch refuses: no mean or variance"
@@ -99,7 +92,7 @@ def single_sample_normalization(modes: Modes, steps: Steps, flow: Flow) -> Itera
             hint="drop the last incomplete batch, or use a normalization that needs no batch"
             if batched
             else "normalize over a dimension that has more than one entry",
-            subjects=tuple(dict.fromkeys((layer.path, *before))),
+            subjects=(layer.path,),
             related=((steps.error_line, "raised here"),) if batched and steps.error_line else (),
             data={"samples": 1, "runs": len(single)},
         )

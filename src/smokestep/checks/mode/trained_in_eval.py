@@ -1,9 +1,9 @@
 """Finds a model that is trained in evaluation mode although dropout in it would then do nothing.
 
 ## What it finds
-A model whose parameters train, and whose dropout layers (with a probability above 0) ran in evaluation mode in every
-training step: a suspicion, since some fine-tuning wants that. A model that trained in training mode in its first step
-and in evaluation mode ever after is a defect: the switch before an evaluation was not undone.
+A model with dropout that trained in training mode in its first step and in evaluation mode ever after: the switch
+before an evaluation was not undone. A model whose dropout layers (with a probability above 0) ran in evaluation mode
+in every training step is a suspicion, since some fine-tuning wants that.
 
 ## Why it matters
 The regularization is in the code, in the configuration and in the paper, and not in the training. Models from a hub
@@ -13,7 +13,6 @@ often come in evaluation mode.
 ```python
 def training() -> smokestep.Training:
     model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2))
-    model.eval()
     optimizer = torch.optim.Adam(model.parameters())
 
     def step(batch):
@@ -21,6 +20,9 @@ def training() -> smokestep.Training:
         optimizer.zero_grad()
         F.cross_entropy(model(inputs), targets).backward()
         optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            print("accuracy", (model(inputs).argmax(1) == targets).float().mean())
 
     return smokestep.Training(step, (torch.randn(8, 3), torch.randint(0, 2, (8,))))
 ```
@@ -29,14 +31,17 @@ def training() -> smokestep.Training:
 ```python
 def training() -> smokestep.Training:
     model = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2))
-    model.train()
     optimizer = torch.optim.Adam(model.parameters())
 
     def step(batch):
         inputs, targets = batch
+        model.train()
         optimizer.zero_grad()
         F.cross_entropy(model(inputs), targets).backward()
         optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            print("accuracy", (model(inputs).argmax(1) == targets).float().mean())
 
     return smokestep.Training(step, (torch.randn(8, 3), torch.randint(0, 2, (8,))))
 ```
@@ -59,7 +64,7 @@ from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place, Severity
 
 
-@check(severity="suspicion", since="0.1")
+@check(severity="defect", since="0.1")
 def trained_in_eval(modes: Modes, steps: Steps) -> Iterator[Finding | NotApplicable]:
     dropouts = [layer for layer in modes.layers if layer.kind == "dropout" and layer.probability]
     if not dropouts:
@@ -82,7 +87,7 @@ def trained_in_eval(modes: Modes, steps: Steps) -> Iterator[Finding | NotApplica
             where=Place.of(root.path or root.model, line),
             cause=line,
             hint="call model.train() before the training step, and again after each evaluation",
-            severity=Severity.DEFECT if habit == "left" else None,
+            severity=None if habit == "left" else Severity.SUSPICION,
             related=((own[0].built, f"{abridged([each.path for each in own])}"),) if own[0].built else (),
             data={"dropouts": len(own)},
         )
