@@ -7,6 +7,7 @@ with the same arguments and gives back its result; a hook returns None.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
@@ -110,6 +111,9 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
 
 def _compiling(stack: ExitStack) -> None:
     """Run what is compiled eagerly, so that it can be seen; importing the compiler is left to whoever uses it."""
+    warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")    # they are ours
+    ours = warnings.filters[0]
+    stack.callback(lambda: warnings.filters.remove(ours) if ours in warnings.filters else None)    # the user's stay
     entered = False
 
     def eager() -> None:
