@@ -17,15 +17,16 @@ from smokestep.report import Outcome, Raised, Report, Subject, plain
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "report-schema.json").read_text("utf-8"))
 
 text = st.text(max_size=8)
+file = text.filter(lambda name: "\0" not in name)
 number = st.floats(allow_nan=False, allow_infinity=False)
 count = st.integers(0, 10**6)
-line = st.builds(Line, text, count, text, st.booleans())
+line = st.builds(Line, file, count, text, st.booleans())
 scalar = st.none() | st.booleans() | st.integers() | number | text
 data = st.dictionaries(text, st.recursive(scalar, lambda inner: st.lists(inner, max_size=3), max_leaves=4), max_size=3)
 finding = st.builds(
     Finding,
     message=text,
-    where=st.builds(Place, st.none() | text, st.none() | text, st.none() | count),
+    where=st.builds(Place, st.none() | text, st.none() | file, st.none() | count),
     cause=st.none() | line,
     hint=text,
     severity=st.sampled_from(Severity),
@@ -42,7 +43,7 @@ report = st.builds(
     findings=st.lists(finding, max_size=2).map(tuple),
     checks=st.dictionaries(text, st.builds(Outcome, st.sampled_from(Verdict), text), max_size=3),
     training=st.builds(
-        Subject, text, st.none() | text, st.none() | count, st.dictionaries(text, count), st.dictionaries(text, text)
+        Subject, text, st.none() | file, st.none() | count, st.dictionaries(text, count), st.dictionaries(text, text)
     ),
     seed=st.none() | st.integers(),
     steps=count,
