@@ -57,6 +57,7 @@ def _named(word: str, things: Sequence[Any], frame: FrameType) -> Mapping[str, A
 
 @contextmanager
 def _asserted(word: str, things: Mapping[str, Any], line: Line, judge: Judge) -> Iterator[None]:
+    __tracebackhide__ = True  # pytest then shows the user's block
     frameworks = privacy.loaded()
     if not frameworks:
         raise RuntimeError(f"no framework to observe: import one of {', '.join(privacy.BACKENDS)} first")

@@ -89,6 +89,7 @@ def _like(function: Callable[P, Report]) -> Callable[[Callable[..., Report]], Ca
 def verify(*arguments: Any, **keywords: Any) -> Report:
     """`examine`, and raise: `TrainingDefect` if the report fails, else `TrainingError`, from the step's own exception,
     if the step raised. Gives the report if it does neither; one in which nothing could be judged is `open`."""
+    __tracebackhide__ = True  # pytest then shows the user's test, not this line
     report, raised = _examine(*arguments, **keywords)
     if report.verdict is Verdict.FAIL:
         raise TrainingDefect(report) from raised
