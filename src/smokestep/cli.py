@@ -130,15 +130,15 @@ def run(
             updates, trained = 0, False
         else:
             report = engine.judge(live, settings, subject=subject, seed=seed, started=started)
-            steps = live.recording().steps
-            updates, trained = len(steps.of("update", "manual")), bool(steps.of("backward", "update", "manual"))
+            updates, trained = _taken(live)
         if ending.how == "raised" and ending.error is not None:
             report = engine.ended_by(report, ending.error)
-        if not trained or not (updates or report.findings):  # a script that only predicts has no fault of training
-            untold = Outcome(Verdict.NOT_APPLICABLE, "the script took no training step")
-            outcomes = {each.name: untold for each in settings.checks}
-            report = replace(report, verdict=Verdict.OPEN, findings=(), checks=outcomes, steps=0)
-        report = replace(report, notes=(*report.notes, *_notes(name, updates, trained, ending, live is not None)))
+        if not report.notes:  # they say so when the recording failed
+            if not updates and not (trained and report.findings):  # what only predicts has no fault of training
+                untold = Outcome(Verdict.NOT_APPLICABLE, "the script took no training step")
+                outcomes = {each.name: untold for each in settings.checks}
+                report = replace(report, verdict=Verdict.OPEN, findings=(), checks=outcomes, steps=0)
+            report = replace(report, notes=tuple(_notes(name, updates, trained, ending, live is not None)))
         return _written([report], format_, output), _exit_code(report, ending)
 
     shown: launch.Stream = "hidden" if quiet else "to stderr" if format_ == "json" and not output else "shown"
@@ -150,6 +150,15 @@ def run(
         raise click.UsageError(f"{error} (in {os.getcwd()})") from None
     click.echo(text, nl=False)
     click.get_current_context().exit(code)
+
+
+def _taken(live: Live) -> tuple[int, bool]:
+    """How many updates were seen, and whether there was any training at all."""
+    try:
+        steps = live.recording().steps
+    except Exception:  # the report tells it
+        return 0, False
+    return len(steps.of("update", "manual")), bool(steps.of("backward", "update", "manual"))
 
 
 def _notes(name: str, updates: int, trained: bool, ending: launch.Ending, watched: bool) -> Iterator[str]:

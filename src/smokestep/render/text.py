@@ -88,7 +88,7 @@ def _headline(report: Report, width: int) -> Iterator[RenderableType]:
         f"{report.count(Verdict.NOT_APPLICABLE)} not applicable",
         f"{report.count(Verdict.OPEN)} open",
     ]
-    rest = [f" · {' · '.join(counts)}"] if report.count(Verdict.NOT_APPLICABLE) < len(report.checks) else []
+    rest = [f" · {' · '.join(counts)}"] if report.count(Verdict.PASS) + report.count(Verdict.FAIL) else []
     rest += [f"   ({', '.join(_facts(report))})"] if report.versions else []
     below: list[str] = []
     while len(head) + sum(map(len, rest)) > width and rest:
