@@ -475,3 +475,35 @@ def test_many_parameters_cost_no_more_than_one_pass() -> None:
     names = [f"enc.{number}" for number in range(300)]
     found = judged([step], [parameter(name) for name in names], [each for name in names for each in moves(name, 1)])
     assert {(fate.kind, fate.line.line if fate.line else 0) for fate in found.fates} == {("cut", 900)}
+
+
+# ── penalties ──────────────────────────────────────────────────────────────────────────────────────────────────
+def penalised(dead: bool, *, scaled: bool = False) -> Any:
+    """Weight decay by hand over two layers, of which one may have no other use."""
+    steps = []
+    for number in range(2):
+        step = Step(number)
+        x, w, v = step.x(), step.parameter("w", shape=(3, 3)), step.parameter("v", shape=(3, 3))
+        h = step.op("relu", step.op("linear", x, w, line=5), line=6)
+        loss = step.op("mse_loss", step.op("linear", x if dead else h, v), shape=())
+        for each in (w, v):
+            term = step.op("sum", step.op("pow", each, shape=(3, 3), module=""), shape=(), module="")
+            step.op("mul", loss, term, shape=()) if scaled else None
+            loss = step.op("mul", loss, term, shape=()) if scaled else step.op("add", loss, term, shape=())
+        steps.append(step.backward(loss))
+    return the(judged(steps, [parameter("w"), parameter("v")], [*trains("w", 2), *trains("v", 2)]), "w")
+
+
+def test_a_penalty_on_its_size_is_no_use_of_a_parameter() -> None:
+    fate = penalised(dead=True)
+    assert (fate.kind, fate.line.line, fate.got) == ("dropped", 6, "gradient from a penalty on its size alone")
+
+
+def test_a_penalty_beside_a_use_is_healthy() -> None:
+    assert penalised(dead=False).kind == "trains"
+    assert penalised(dead=True, scaled=True).kind == "trains"  # multiplied with the loss: more than a penalty
+
+
+def test_a_growing_learning_rate_is_waited_for() -> None:
+    warm = [replace(each, rate=1e-9 * (each.step + 1)) for each in moves("w", received=1.0, gradient=1.0)]
+    assert the(judged([Step()], [parameter("w")], warm), "w").kind == "unexplained"

@@ -34,7 +34,8 @@ FateKind = Literal[
 @dataclass(frozen=True, slots=True)
 class Fate:
     """What became of one parameter. `line` is the cause, `related` further lines with a note, `reason` the words that
-    follow its name in a sentence. `certain`: what was measured and read admits no healthy explanation."""
+    follow its name in a sentence. `certain`: what was measured and read admits no healthy explanation. `got`: what
+    gradient it got."""
 
     parameter: str
     kind: FateKind
@@ -47,6 +48,7 @@ class Fate:
     installed: bool = False
     step: int = 0
     owner: str = ""
+    got: str = "no gradient"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from smokestep.evidence import source
 from smokestep.evidence.fate import Cluster, Fate, FateKind
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.inquiry import Inquiry
+from smokestep.evidence.penalties import penalties
 from smokestep.evidence.steps import Movement, Parameter, Steps
 from smokestep.findings import Line
 
@@ -70,11 +72,28 @@ def judge(steps: Steps, flow: Flow) -> Fates:
         trained = frozenset(name for name, fate in known.items() if fate.kind == "trains")
         inquiry = Inquiry(steps, flow, moves, suspects, trained)
         known.update((parameter.name, inquiry.explain(parameter)) for parameter in suspects)
+    known.update(_penalised(steps, flow, moves, known))
     return Fates(
         tuple(known[parameter.name] for parameter in steps.parameters),
         steps.count - len(broken),
         not broken and steps.error is None,
     )
+
+
+def _penalised(
+    steps: Steps, flow: Flow, moves: dict[str, list[Movement]], known: dict[str, Fate]
+) -> Iterator[tuple[str, Fate]]:
+    """The parameters that seem to train, and do so by a penalty on their own size alone."""
+    skipped = {graph.step: penalties(graph) for graph in flow.graphs}
+    names = [each for each in steps.parameters if known[each.name].kind == "trains" and each.optimizers]
+    if not any(skipped.values()):
+        return
+    inquiry = Inquiry(steps, flow, moves, names, frozenset(), skipped)
+    for parameter in names:
+        if not inquiry.reached(parameter):
+            fate = inquiry.explain(parameter)
+            if fate.kind in ("dropped", "cut") and fate.certain:
+                yield parameter.name, replace(fate, got="gradient from a penalty on its size alone")
 
 
 def _from_movements(parameter: Parameter, moves: list[Movement], by_hand: set[str], steps: Steps) -> Fate | None:
@@ -110,8 +129,11 @@ def _from_movements(parameter: Parameter, moves: list[Movement], by_hand: set[st
         return fate("unoptimized", "gets gradient, and no optimizer holds it", parameter.built) if received else None
     at_update = [move for move in moves if move.gradient not in (None, 0.0)]
     if at_update:
-        if all(move.rate == 0 for move in at_update):
+        rates = [move.rate or 0.0 for move in at_update]
+        if max(rates) == 0:
             return fate("rate", "learning rate 0 at every update")
+        if rates[0] < rates[-1]:
+            return replace(fate("unexplained", "does not move yet: its learning rate is still growing"), op="update")
         return _lost(parameter, at_update, steps)
     if received:
         return fate("cleared", "gets gradient in backward, and has none at the update")

@@ -6,7 +6,8 @@ Every step in which an optimizer that holds the parameter was stepped is asked, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from smokestep.evidence import source
 from smokestep.evidence.fate import Fate, FateKind
@@ -28,8 +29,9 @@ class Inquiry:
         steps: Steps,
         flow: Flow,
         moves: dict[str, list[Movement]],
-        suspects: tuple[Parameter, ...],
+        suspects: Sequence[Parameter],
         trained: frozenset[str],
+        skipped: Mapping[int, frozenset[int]] | None = None,
     ) -> None:
         self.steps, self.moves, self.trained = steps, moves, trained
         self.updates = steps.of("update")
@@ -40,7 +42,10 @@ class Inquiry:
         for name, some in moves.items():
             for move in some:
                 scales.setdefault(move.step, {})[name] = move.scale
-        self.paths = {graph.step: Paths(graph, names, trained, scales[graph.step]) for graph in self.graphs}
+        self.paths = {
+            graph.step: Paths(graph, names, trained, scales[graph.step], (skipped or {}).get(graph.step, frozenset()))
+            for graph in self.graphs
+        }
         self.carried = {value.id for graph in self.graphs for value in graph.values.values() if value.kind == "carried"}
 
     def explain(self, parameter: Parameter) -> Fate:
@@ -52,7 +57,16 @@ class Inquiry:
         best = min(found, key=lambda fate: TELLING.index(fate.kind) if fate.kind in TELLING else len(TELLING))
         if best.kind == "cut" and self._is_twin(parameter):
             return self._fate(parameter, "aside", "a copy of a network that trains, used without gradient")
-        return best
+        sometimes = best.kind == "dropped" and any(fate.kind == "conditional" for fate in found)
+        return replace(best, certain=False) if sometimes else best
+
+    def reached(self, parameter: Parameter) -> bool:
+        """Whether gradient of any root may reach the parameter in any step."""
+        return any(
+            paths.by_gradient(graph.roots) & paths.bits[parameter.name]
+            for graph in self.graphs
+            for paths in (self.paths[graph.step],)
+        )
 
     def _judges(self, parameter: Parameter, graph: Graph) -> bool:
         if not graph.backwards:
@@ -86,9 +100,20 @@ class Inquiry:
         if paths.by_value(roots) & bit:
             return self._cut(parameter, graph, paths, bit, roots)
         last, looks = paths.ends(bit)
+        cut = self._escaped(parameter, graph, paths, looks or paths.given_away(bit))
+        if cut is not None:
+            return cut
         if last:
             return self._dropped(parameter, graph, paths, last, looks)
         return self._unused(parameter, graph, paths)
+
+    def _escaped(self, parameter: Parameter, graph: Graph, paths: Paths, looks: list[Op]) -> Fate | None:
+        """The cut at plain numbers that are used on; None if there is none, or they are only looked at."""
+        if paths.hidden(graph.roots) or not any(op.escapes and self._comes_back(op, graph, paths) for op in looks):
+            return None
+        op = next(op for op in looks if op.escapes or op.name in CUTS)
+        reason, hint = cut_reason(op, graph)
+        return self._fate(parameter, "cut", reason, _line(op), (), hint, op, True, False, graph.step)
 
     def _unused(self, parameter: Parameter, graph: Graph, paths: Paths) -> Fate:
         ran = any(move.called for move in self.moves[parameter.name]) and not _direct(parameter)
@@ -102,11 +127,6 @@ class Inquiry:
     def _dropped(self, parameter: Parameter, graph: Graph, paths: Paths, last: list[Op], looks: list[Op]) -> Fate:
         if paths.hidden(graph.roots):
             return self._hidden(parameter, graph)
-        for look in looks:
-            if look.escapes and self._comes_back(look, graph, paths):
-                first = next(op for op in looks if op.escapes or op.name in CUTS)
-                reason, hint = cut_reason(first, graph)
-                return self._fate(parameter, "cut", reason, _line(first), (), hint, first, True, False, graph.step)
         own = [op for op in last if not _installed(op)] or last
         op = own[-1]
         if op.inplace or any(made in self.carried for made in op.makes):
@@ -155,6 +175,12 @@ class Inquiry:
         if not ops or paths.by_gradient(roots) & bit:
             if paths.hidden(graph.roots):
                 return self._hidden(parameter, graph)
+            for op, _, _ in paths.vanishes(bit, roots):
+                if op.outer:
+                    reason = f"the backward of `{op.outer}` gives no gradient"
+                    return self._fate(
+                        parameter, "cut", reason, _line(op), (), "return one from it", op, step=graph.step
+                    )
             return self._fate(parameter, "unexplained", "gets no gradient, though nothing cuts it off", step=graph.step)
         own = [op for op in ops if not _installed(op)] or ops
         op = own[0]

@@ -25,7 +25,7 @@ IMPORTS = frozenset("tensor as_tensor asarray from_numpy FloatTensor Tensor".spl
 
 class Paths:
     """The labels of one graph. `names` are the suspects, `trained` parameters known to train, `scales` the largest
-    entries of parameters."""
+    entries of parameters, `skipped` ops that count as no use of what they read."""
 
     def __init__(
         self,
@@ -33,9 +33,11 @@ class Paths:
         names: Sequence[str],
         trained: frozenset[str] = frozenset(),
         scales: Mapping[str, float] | None = None,
+        skipped: frozenset[int] = frozenset(),
     ) -> None:
         self.graph = graph
         self.scales = scales or {}
+        self.skipped = skipped
         self.bits = {name: 1 << (FIRST + position) for position, name in enumerate(names)}
         self.value: dict[int, int] = {}
         self.history: dict[int, int] = {}
@@ -52,8 +54,10 @@ class Paths:
             elif value.kind in ("input", "unknown", "carried"):
                 self.value[value.id] = DATA
         for op in graph.ops:
-            by_value = 0 if op.name in SHAPE_ONLY else self._of(self.value, op.reads)
-            by_gradient = 0 if op.name in FRESH or op.name in SHAPE_ONLY else self._of(self.history, op.reads)
+            if op.name in SHAPE_ONLY or op.id in skipped:
+                continue
+            by_value = self._of(self.value, op.reads)
+            by_gradient = 0 if op.name in FRESH else self._of(self.history, op.reads)
             for made in op.makes:
                 self.value[made] = self.value.get(made, 0) | by_value
                 if self._requires(made):
@@ -128,7 +132,7 @@ class Paths:
         if self._ends is None:
             onward: dict[int, int] = {}
             for op in self.graph.ops:
-                label = self._of(self.history, op.makes)
+                label = self._of(self.history, op.reads if op.id in self.skipped else op.makes)
                 for read in op.reads if label else ():
                     onward[read] = onward.get(read, 0) | label
             self._ends = []
@@ -145,6 +149,10 @@ class Paths:
                 looks.append(op)
                 results.update(op.makes)
         return last, looks
+
+    def given_away(self, bit: int) -> list[Op]:
+        """The ops that turn a suspect into plain numbers."""
+        return [op for op in self.graph.ops if op.escapes and self._of(self.value, op.reads) & bit]
 
     def returns(self, escape: Op, roots: frozenset[int]) -> bool:
         """Whether a tensor on the way to the roots was made of plain numbers after this op gave some away."""

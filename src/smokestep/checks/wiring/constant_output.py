@@ -82,12 +82,13 @@ def constant_output(inputs: Inputs, fates: Fates) -> Iterator[Said]:
     for model in inputs.models:
         if not model.constant:
             continue
+        zero = next((fate.line for fate in fates.of("zero") if fate.line and model.owns(fate.parameter)), None)
         moved = any(fate.kind == "trains" and model.owns(fate.parameter) for fate in fates.fates)
         yield Finding(
             f"{model.name} gives every sample of a batch the same output, in {model.compared} calls with samples that "
             "differ",
             where=Place.of(model.name, model.called),
-            cause=model.called,
+            cause=zero or model.called,
             hint="look for a mean, a norm or a softmax over the wrong dimension",
             severity=None if moved and model.compared > 1 else Severity.SUSPICION,
         )

@@ -80,14 +80,14 @@ from smokestep.evidence.fates import Fates
 from smokestep.findings import NotApplicable, Open
 
 
-@check(severity="defect", since="0.1", explains=("ignored-input", "nothing-trains"))
+@check(severity="defect", since="0.1", explains=("constant-output", "ignored-input", "nothing-trains"))
 def dead_branch(fates: Fates) -> Iterator[Said]:
     """Tells every line whose result, computed from trainable parameters, reaches no loss."""
     if not fates.fates:
         yield NotApplicable("no trainable parameter was found")
     for cluster in fates.clusters("dropped"):
         yield cluster.told(
-            f"{cluster.title} got no gradient in {fates.steps} steps: {cluster.code} {cluster.first.reason}"
+            f"{cluster.title} got {cluster.first.got} in {fates.steps} steps: {cluster.code} {cluster.first.reason}"
         )
     for cluster in fates.clusters("conditional"):
         if cluster.first.op:

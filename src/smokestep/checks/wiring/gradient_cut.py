@@ -58,14 +58,14 @@ from smokestep.evidence.fates import Fates
 from smokestep.findings import NotApplicable, Open
 
 
-@check(severity="defect", since="0.1", explains=("nothing-trains", "zero-gradient", "unused-layer"))
+@check(severity="defect", since="0.1", explains=("constant-output", "nothing-trains", "zero-gradient"))
 def gradient_cut(fates: Fates) -> Iterator[Said]:
     """Tells every line that cuts trainable parameters off from the loss."""
     if not fates.fates:
         yield NotApplicable("no trainable parameter was found")
     for cluster in fates.clusters("cut"):
         yield cluster.told(
-            f"{cluster.title} got no gradient in {fates.steps} steps: "
+            f"{cluster.title} got {cluster.first.got} in {fates.steps} steps: "
             f"the loss uses it only through {cluster.code}, where {cluster.first.reason}"
         )
     for cluster in fates.clusters("opaque"):
