@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules import module as module_hooks
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
@@ -51,6 +52,7 @@ def listening(recorder: Any) -> Iterator[None]:
             register_optimizer_step_post_hook(recorder.updated),
         ):
             stack.callback(handle.remove)
+            stack.callback(module_hooks._global_forward_hooks_with_kwargs.pop, handle.id, None)  # torch leaves it
         _loop(stack, recorder)
         _compiling(stack)
         yield
@@ -111,9 +113,9 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
 
 def _compiling(stack: ExitStack) -> None:
     """Run what is compiled eagerly, so that it can be seen; importing the compiler is left to whoever uses it."""
-    warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")    # they are ours
+    warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")  # they are ours
     ours = warnings.filters[0]
-    stack.callback(lambda: warnings.filters.remove(ours) if ours in warnings.filters else None)    # the user's stay
+    stack.callback(lambda: warnings.filters.remove(ours) if ours in warnings.filters else None)  # the user's stay
     entered = False
 
     def eager() -> None:
