@@ -146,16 +146,7 @@ class TorchLive:
         if self._recording is None:
             recorder = self.recorder
             recorder.tracer.paused += 1
-            if (
-                recorder.error is not None
-                or len(recorder.events)
-                and recorder.events[-1].index > (recorder.ends or [0])[-1]
-            ):
-                if any(
-                    e.index > (recorder.ends or [0])[-1] and e.kind in ("update", "backward", "error", "forward")
-                    for e in recorder.events
-                ):
-                    recorder.end()
+            recorder.finish()
             self._recording = Assembly(recorder, None, time.perf_counter() - recorder.started).recording()
         return self._recording
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -93,7 +93,8 @@ class Assembly:
 
     def step_of(self, serial: int) -> int:
         """The step in which something with this serial number happened."""
-        return min(bisect_right(self.recorder.ends, serial), max(self.count - 1, 0))
+        step = bisect_left(self.recorder.ends, serial)
+        return step if self.recorder.live else min(step, max(self.count - 1, 0))
 
     def subject(self, thing: Any) -> str:
         """What an event's object is called."""
@@ -321,6 +322,8 @@ class Assembly:
         tracer = self.recorder.tracer
         activations = []
         for _, serial, op, line, module, units, dead, full in tracer.activations:
+            if self.step_of(serial) >= self.count:
+                continue
             share = numbers([dead, full])
             activations.append(
                 Activation(
@@ -336,6 +339,8 @@ class Assembly:
         outputs = []
         promised = getattr(self.training, "output_range", None)
         for call in self.recorder.running.calls:
+            if self.step_of(call.event.index) >= self.count:
+                continue
             pairs = [None if r is None else r.tolist() for r in call.ranges]
             for index, pair in enumerate(pairs):
                 if pair is None:

@@ -26,8 +26,8 @@ class Graphs:
         if self._graphs is None:
             ops: list[list[Any]] = [[] for _ in range(self.assembly.count)]
             for op in self.tracer.ops:
-                if self.assembly.count:
-                    ops[self.assembly.step_of(op.id)].append(op)
+                if (step := self.assembly.step_of(op.id)) < self.assembly.count:
+                    ops[step].append(op)
             self._graphs = tuple(self._graph(step, part) for step, part in enumerate(ops))
         return self._graphs
 

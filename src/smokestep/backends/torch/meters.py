@@ -103,6 +103,7 @@ class Book:
     def __init__(self) -> None:
         self.items: dict[int, Tracked] = {}
         self.closed = 0
+        self._storages: dict[int, Tracked] = {}
 
     def add(self, tensors: Iterable[Tensor], *, buffer: bool = False) -> list[Tensor]:
         """Begin to follow these tensors, those already followed excepted; gives the new ones."""
@@ -121,6 +122,14 @@ class Book:
         """The record of a tensor, if it is followed."""
         item = self.items.get(id(tensor))
         return item if item is not None and item.tensor is tensor else None
+
+    def at(self, storage: int) -> Tracked | None:
+        """The parameter that lies in this memory, if one does."""
+        item = self._storages.get(storage)
+        if item is None or item.tensor.untyped_storage()._cdata != storage:  # `p.data = …` moved one, or none is there
+            self._storages = {each.tensor.untyped_storage()._cdata: each for each in self.parameters()}
+            item = self._storages.get(storage)
+        return item
 
     def parameters(self) -> list[Tracked]:
         """Everything followed but buffers."""

@@ -37,7 +37,7 @@ class Words:
         attributes = {} if owner is None or isinstance(owner, nn.Module) else getattr(owner, "__dict__", {})
         for names in (local, attributes, frame.f_globals):
             for name, value in list(names.items()):
-                if name in ("self", "module", "m") or name.startswith("_"):
+                if name in ("self", "module") or name.startswith("_"):
                     continue
                 if isinstance(value, (nn.Module, Optimizer)) and id(value) not in self.names:
                     self.names[id(value)] = name

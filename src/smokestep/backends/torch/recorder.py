@@ -84,6 +84,19 @@ class Recorder:
         """The running step is over: take its measurements."""
         self._close(self.tracer.next())
 
+    def finish(self) -> None:
+        """A live recording is over. What began after the last update is no step, unless there was no update at all."""
+        last = self.ends[-1] if self.ends else -1
+        since = [event for event in self.events if event.index > last]
+        updates = [event.index for event in since if event.kind in ("update", "manual")]
+        if updates:
+            begun = (e.index for e in since if e.index > updates[-1] and e.kind in ("forward", "backward"))
+            self._close(next(begun, self.tracer.next()) - 1)
+        elif since and not self.ends:
+            self.end()
+        if self.live and self.ends:
+            self.events = [event for event in self.events if event.index <= self.ends[-1]]
+
     def _close(self, serial: int) -> None:
         with torch.no_grad(), torch._C.DisableTorchFunction():
             self.book.close()
@@ -173,6 +186,11 @@ class Recorder:
         """A parameter was written in place by hand."""
         item = self.book.get(tensor)
         if item is not None and not item.buffer and not self._updating:
+            self._coalesce("manual", [item], line)
+
+    def wrote_into(self, storage: int, line: Raw | None) -> None:
+        """Memory was written in place: perhaps a parameter's, through `.data` or a view."""
+        if not self._updating and (item := self.book.at(storage)) is not None:
             self._coalesce("manual", [item], line)
 
     def _coalesce(self, kind: str, items: list[Tracked], line: Raw | None) -> Noted:
@@ -273,6 +291,10 @@ class Recorder:
         if id(optimizer) not in self.lines:
             self.lines[id(optimizer)] = line
             self.optimizers[id(optimizer)] = optimizer
+            if self.live and not self.backwards:  # what came before belongs to the building of the models
+                self.events.clear()
+                self.modes.forget()
+                self.running.forget()
 
     @contextmanager
     def scheduling(self, scheduler: Any, explicit: bool) -> Iterator[None]:

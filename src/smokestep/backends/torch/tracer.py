@@ -263,7 +263,7 @@ class Tracer(TorchFunctionMode):
 
     def _rewritten(self, tensor: Tensor, seen: Seen, line: Raw | None) -> Seen:
         """Another view of the same storage was written in place since this one was last used."""
-        writer = self.writers.get(_storage(tensor))
+        writer = self.writers.get(storage(tensor))
         reads = (seen.id,) if writer is None or writer == seen.id else (seen.id, writer)
         return self._synthetic("alias", reads, tensor, line)
 
@@ -328,7 +328,8 @@ class Tracer(TorchFunctionMode):
                 continue
             seen = self._new(tensor, "made", op.id)
             op.makes.append(seen.id)
-            self.writers[_storage(tensor)] = seen.id
+            self.writers[storage(tensor)] = seen.id
+            self.watcher.wrote_into(storage(tensor), op.line)
             if seen.rg:
                 self._measure(seen, tensor, name, op)
         if name in FACTORIES and not op.makes:
@@ -374,7 +375,8 @@ class Tracer(TorchFunctionMode):
 
     def begin(self) -> None:
         """The first model is about to run: what built it is no part of a step, what made its input may be."""
-        self.ops = [op for op in self.ops[-200:] if op.grad and not op.inplace]
+        built = {key for key, seen in self.values.items() if seen.kind in ("parameter", "leaf")}
+        self.ops = [op for op in self.ops[-200:] if built.isdisjoint(op.reads)]
 
     def forget(self) -> None:
         """Drop what links to Python objects of earlier steps: identities may have been reused."""
@@ -383,7 +385,8 @@ class Tracer(TorchFunctionMode):
         self.known = {key: seen for key, seen in self.known.items() if seen.ref() is not None}
 
 
-def _storage(tensor: Tensor) -> int:
+def storage(tensor: Tensor) -> int:
+    """The identity of the memory that a tensor and its views share."""
     try:
         return tensor.untyped_storage()._cdata
     except (RuntimeError, NotImplementedError):
