@@ -50,7 +50,7 @@ def main() -> None:
     except Exception as error:  # not the script's: those are told in the report
         sys.excepthook(type(error), error, error.__traceback__)
         code = BROKEN
-    end = threading.Timer(LINGER, os._exit, [code])
+    end = threading.Timer(LINGER, launch.leave, [code])
     end.daemon = True
     end.start()
     sys.exit(code)

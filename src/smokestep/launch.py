@@ -73,7 +73,7 @@ def run(
             done.set()
             text, code = conclude(watch.live, Ending("kept running"))
             streams.last_words(text)
-            os._exit(code)
+            leave(code)
 
     def stopping() -> None:
         nonlocal stops
@@ -100,6 +100,14 @@ def run(
         raise NotFound(str(ending.error))
     _tell(ending.error)
     return conclude(watch.live, Ending("stopped") if stops else ending)
+
+
+def leave(code: int) -> None:
+    """End this process at once, and the worker processes that the script started from it."""
+    if workers := sys.modules.get("multiprocessing"):
+        for worker in workers.active_children():
+            worker.terminate()
+    os._exit(code)
 
 
 class Watch:
