@@ -63,6 +63,11 @@ def test_row_sums_are_taken_along_the_class_dimension():
     assert logs.prediction.exp_rows == pytest.approx((1.0, 1.0), abs=1e-5)
 
 
+def test_of_a_large_operand_some_rows_are_summed():
+    call = told("nll_loss", torch.zeros(3000, 2000).log_softmax(1), torch.zeros(3000, dtype=torch.long))
+    assert call.prediction.exp_rows == pytest.approx((1.0, 1.0), abs=1e-3)
+
+
 def test_probability_targets_have_row_sums_and_class_indices_are_whole_numbers():
     soft = told("cross_entropy", torch.randn(4, 3), torch.full((4, 3), 1 / 3)).target
     assert soft is not None and soft.rows == pytest.approx((1.0, 1.0), abs=1e-5) and soft.integral is False

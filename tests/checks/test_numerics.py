@@ -52,9 +52,35 @@ def test_the_first_op_that_made_it_is_named_and_not_those_after_it():
     assert "logarithm" in one.detail
 
 
-def test_an_attention_mask_does_no_harm():
-    (one,) = told(chain("linear", "masked_fill", "softmax", "mean", peaks=(None, 1.0, INF, 1.0, 0.5)), run())
-    assert one.op == "masked_fill" and not one.harmful
+def test_an_attention_mask_does_no_harm_and_a_row_of_nothing_else_is_told_at_the_softmax():
+    assert not told(
+        chain("linear", "masked_fill", "div", "softmax", "mean", peaks=(None, 1.0, INF, INF, 1.0, 0.5)), run()
+    )
+    (one,) = told(chain("linear", "masked_fill_", "softmax", "mean", peaks=(None, 1.0, INF, NAN, NAN)), run(NAN, NAN))
+    assert one.op == "softmax" and one.harmful and "-inf throughout" in one.detail
+
+
+def test_a_mask_in_the_batch_is_no_broken_batch():
+    graph = chain("add", "softmax", "exp", peaks=(INF, INF, 1.0, INF))
+    graph = replace(graph, values={**graph.values, 0: replace(graph.values[0], name="batch[1]")})
+    (one,) = told(graph, run(INF, NAN))
+    assert one.op == "exp" and not one.inputs
+
+
+def test_a_parameter_that_exploded_is_named():
+    graph = chain("linear", "mean", peaks=(1.0, INF, INF))
+    graph = replace(graph, step=1, values={**graph.values, 0: replace(graph.values[0], kind="parameter", name="w")})
+    steps = run(INF, NAN)
+    moves = (replace(steps.movements[0], received=0.1, update=1e30), replace(steps.movements[0], step=1))
+    (one,) = told(graph, replace(steps, movements=moves))
+    assert "moved w by 1.0e+30" in one.detail
+
+
+def test_an_update_that_breaks_a_finite_gradient_is_told():
+    steps = run()
+    steps = replace(steps, movements=(replace(steps.movements[0], update=NAN),))
+    (one,) = told(chain("linear", "mean", peaks=(1.0, 1.0, 1.0)), steps)
+    assert one.op == "step" and "w" in one.detail and one.line == HERE
 
 
 def test_a_gradient_that_breaks_on_the_way_back_is_told_at_its_op():

@@ -41,6 +41,12 @@ REASONS: dict[tuple[Direction, str], str] = {
     ("backward", "asin"): "the derivative of asin at 1 and -1 is infinite",
     ("backward", "atan2"): "the derivative of atan2 at (0, 0) is not defined",
 }
+# What writes -inf on purpose, to take entries out of a softmax: it is at fault only for what comes of it.
+MASKS = frozenset("masked_fill where add __add__ __iadd__ __setitem__ full full_like baddbmm".split())
+TAKE_MASKS = MASKS | frozenset(
+    {"scaled_dot_product_attention", "multi_head_attention_forward", "expand", "to", "unsqueeze"}
+)
+GROWN = 1e6  # times its size in the first step: no sound training moves a parameter so far in a few steps
 SPELLINGS = {
     "__truediv__": "div",
     "true_divide": "div",
@@ -80,9 +86,13 @@ def not_finite_in(graph: Graph, steps: Steps) -> Iterator[NotFinite]:
         event for event in steps.of("backward") if event.step == graph.step and _bad(_loss(event.detail.get("loss")))
     ]
     hurt = bool(poisoned) and not skipped
-    sources = _given(graph, moves)
-    if sources:
-        yield NotFinite(graph.step, "forward", "", None, inputs=sources, harmful=hurt or bool(losses))
+    given = _given(graph, moves)
+    if given:
+        names, reader = (
+            ", ".join([*given][:3]),
+            next((op for op in graph.ops if not set(given.values()).isdisjoint(op.reads)), None),
+        )
+        yield _found(graph, reader, "forward", (), hurt or bool(losses), inputs=names)
         return
     op = _first_forward(graph)
     if op is not None:
@@ -90,7 +100,8 @@ def not_finite_in(graph: Graph, steps: Steps) -> Iterator[NotFinite]:
         touched = graph.forward_of(bad, through=lambda each: any(_bad(graph.values[made].peak) for made in each.makes))
         scaling = skipped and not graph.roots.isdisjoint(op.makes)  # the scaled loss overflowed: the scale shrinks
         lost = any(root in touched and _bad(graph.values[root].peak) for root in graph.roots)
-        yield _found(graph, op, "forward", [graph.values[made].peak for made in bad], lost and not scaling)
+        peaks, grown = [graph.values[made].peak for made in bad], _grown(graph, op, steps)
+        yield _found(graph, op, "forward", peaks, lost and not scaling, detail=grown)
         if lost:
             return
     if poisoned:
@@ -101,6 +112,10 @@ def not_finite_in(graph: Graph, steps: Steps) -> Iterator[NotFinite]:
             line = next((event.line for event in steps.of("backward") if event.step == graph.step), None)
             name = ", ".join(move.parameter for move in poisoned[:3])
             yield NotFinite(graph.step, "backward", "", line, detail=f"in the gradient of {name}", harmful=hurt)
+    elif burst := [move for move in moves if _bad(move.update) and not skipped]:
+        line = next((event.line for event in steps.of("update", "manual") if event.step == graph.step), None)
+        detail = f"the update of {burst[0].parameter}, from a finite gradient"
+        yield NotFinite(graph.step, "backward", "step", line, detail=detail)
     elif losses and not skipped:
         yield NotFinite(graph.step, "forward", "", losses[0].line, detail="the loss itself is not finite")
 
@@ -113,21 +128,34 @@ def _loss(value: object) -> float | None:
     return value if isinstance(value, float) else None
 
 
-def _given(graph: Graph, moves: Iterable[Movement]) -> str:
-    """The names of batch elements and parameters that were not finite when the step began."""
-    names = [
-        value.name
-        for value in graph.values.values()
-        if value.kind in ("input", "buffer") and value.name and _bad(value.peak)
-    ]
-    return ", ".join([*names, *(move.parameter for move in moves if _bad(move.scale))][:3])
+def _given(graph: Graph, moves: Iterable[Movement]) -> dict[str, int]:
+    """Batch elements and parameters that were not finite when the step began, by name, with their values.
+
+    An infinite element of the batch that only goes where masks go is one.
+    """
+    found = {}
+    for value in graph.values.values():
+        if value.kind in ("input", "buffer") and value.name and _bad(value.peak):
+            taken = {op.name for op in graph.ops if value.id in op.reads}
+            if math.isnan(value.peak or 0.0) or not taken <= TAKE_MASKS:
+                found[value.name] = value.id
+    parameters = {value.name: value.id for value in graph.values.values() if value.kind == "parameter"}
+    return {**found, **{move.parameter: parameters.get(move.parameter, -1) for move in moves if _bad(move.scale)}}
 
 
 def _first_forward(graph: Graph) -> Op | None:
+    """The first op that made NaN, or Inf that is no mask, out of values that were neither."""
+    masked: set[int] = set()
     for op in graph.ops:
-        if any(_bad(graph.values[made].peak) for made in op.makes if made in graph.values):
-            if not any(_bad(graph.values[read].peak) for read in op.reads if read in graph.values):
+        bad = [made for made in op.makes if made in graph.values and _bad(graph.values[made].peak)]
+        odd = [
+            read for read in op.reads if read in graph.values and _bad(graph.values[read].peak) and read not in masked
+        ]
+        if bad and not odd:
+            nan = any(math.isnan(graph.values[made].peak or 0.0) for made in bad)
+            if nan or not (op.name.removesuffix("_") in MASKS or not masked.isdisjoint(op.reads)):
                 return op
+            masked.update(bad)
     return None
 
 
@@ -140,15 +168,35 @@ def _first_backward(graph: Graph) -> Op | None:
     return None
 
 
-def _found(graph: Graph, op: Op, direction: Direction, numbers: Iterable[float | None], harmful: bool) -> NotFinite:
-    name = bare(op.name)
+def _found(
+    graph: Graph,
+    op: Op | None,
+    direction: Direction,
+    numbers: Iterable[float | None],
+    harmful: bool,
+    *,
+    inputs: str = "",
+    detail: str = "",
+) -> NotFinite:
+    name, line = (bare(op.name), op.line) if op is not None else ("", None)
     return NotFinite(
         step=graph.step,
         direction=direction,
-        op=name,
-        line=op.caller if op.line and op.line.installed and op.caller else op.line,
-        module=op.module,
+        op="" if inputs else name,
+        line=op.caller if op is not None and line and line.installed and op.caller else line,
+        module=op.module if op is not None else "",
+        inputs=inputs,
         harmful=harmful,
         kind="nan" if any(number is not None and math.isnan(number) for number in numbers) else "inf",
-        detail=REASONS.get((direction, SPELLINGS.get(name, name)), ""),
+        detail=detail or REASONS.get((direction, SPELLINGS.get(name, name)), ""),
     )
+
+
+def _grown(graph: Graph, op: Op, steps: Steps) -> str:
+    """Whether a parameter that an op reads was moved out of all measure in an earlier step."""
+    for name in (graph.values[read].name for read in op.reads if graph.values[read].kind == "parameter"):
+        earlier = [move for move in steps.moves(name) if move.step < graph.step and math.isfinite(move.update)]
+        moved = max((move.update for move in earlier), default=0.0)
+        if earlier and moved > GROWN * (earlier[0].scale or 1.0):
+            return f"an update had moved {name} by {moved:.1e} (learning rate too high?)"
+    return ""

@@ -51,6 +51,7 @@ RECOGNISED: frozenset[str] = frozenset(
     if hasattr(F, name)
 )
 
+SUMMED = 1 << 22  # entries whose rows are summed: a few milliseconds on one core
 COUNTED = 65_536  # entries up to which distinct target values are counted: sorting them takes under a millisecond
 
 
@@ -211,7 +212,6 @@ def _statistics(
     if tensor.dtype == torch.bool:
         tensor = tensor.to(torch.uint8)
     found: dict[str, torch.Tensor] = {}
-    kept = tensor
     if ignored is not None:
         found["ignored"] = (tensor == ignored).float().mean()
         # The range of the targets that count: an index to be ignored may be any number.
@@ -221,16 +221,24 @@ def _statistics(
     else:
         found["low"], found["high"] = torch.aminmax(tensor)
     if along is not None and tensor.is_floating_point():
-        found["rows_low"], found["rows_high"] = torch.aminmax(kept.sum(along, dtype=_wide(kept)))
+        some = _some_rows(tensor, along)
+        found["rows_low"], found["rows_high"] = torch.aminmax(some.sum(along, dtype=_wide(some)))
         if exponentials:
-            sums = kept.to(_wide(kept)).exp().sum(along)
-            found["exp_low"], found["exp_high"] = torch.aminmax(sums)
+            found["exp_low"], found["exp_high"] = torch.aminmax(some.to(_wide(some)).exp().sum(along))
     if counted:
         if tensor.is_floating_point():
             found["integral"] = (tensor == tensor.round()).all().float()
         if tensor.numel() <= COUNTED and tensor.device.type == "cpu":  # elsewhere counting would wait for the device
             found["distinct"] = torch.tensor(float(min(len(torch.unique(tensor)), 16)))
     return found
+
+
+def _some_rows(tensor: torch.Tensor, along: int) -> torch.Tensor:
+    """The first rows, as many as are cheap to sum: a normalisation over the wrong dimension shows in all of them."""
+    other = next((dim for dim in range(tensor.dim()) if dim != along % tensor.dim()), None)
+    if other is None or tensor.numel() <= SUMMED:
+        return tensor
+    return tensor.narrow(other, 0, max(1, tensor.shape[other] * SUMMED // tensor.numel()))
 
 
 def _wide(tensor: torch.Tensor) -> torch.dtype:

@@ -69,8 +69,11 @@ def not_finite(numbers: Numbers) -> Iterator[Said]:
     if first.inputs:
         message = f"{first.inputs} held NaN or Inf when step {first.step} began"
         hint = "clean the data, or find what wrote it"
+    elif first.op == "step":
+        message = f"the optimizer made NaN or Inf in step {first.step}{why}"
+        hint = "look for a division by 0 in the update: an eps of 0, a gradient that is 0 throughout"
     elif first.direction == "forward":
-        message = f"`{first.op or 'the loss'}` made {made} out of finite values in step {first.step}{why}"
+        message = f"`{first.op or 'the loss'}` made {made} in step {first.step}{why}"
         hint = "keep its argument away from the edge (clamp, add a small number), or use a fused, stable function"
     else:
         message = f"the gradient of `{first.op or 'an operation'}` became {made} in step {first.step}{why}"
