@@ -8,6 +8,7 @@ The picture and the text come from one real run of `examples/digits.py`.
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
@@ -25,15 +26,11 @@ WIDTH = 100
 FINDINGS = 2  # in the picture; the text has all of them
 
 
-def demo() -> Report:
-    """The report of one run of the example, as `make demo` makes it."""
-    command = [sys.executable, "-m", *COMMAND.replace("run", "run --quiet --format json", 1).split()]
-    return Report.from_json(subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout)
-
-
-def shown(report: Report, *, color: bool) -> str:
-    """The report as the terminal shows it, with paths from the root of the project."""
-    return render(report, width=WIDTH, color=color)
+def run(*options: str) -> str:
+    """What the command prints, in a terminal of our width."""
+    command = [sys.executable, "-m", "smokestep", "run", *options, "examples/digits.py"]
+    environment = {**os.environ, "COLUMNS": str(WIDTH)}
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment).stdout
 
 
 def cut(text: str, findings: int) -> str:
@@ -45,16 +42,16 @@ def cut(text: str, findings: int) -> str:
 
 def main() -> None:
     """Write docs/report.svg, and the text into README.md."""
-    report = demo()
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(f"[bold]$ {COMMAND}[/]\n")
-    console.print(Text.from_ansi(cut(shown(report, color=True), FINDINGS)))
+    report = Report.from_json(run("--quiet", "--format", "json"))
+    console.print(Text.from_ansi(cut(render(report, width=WIDTH, color=True), FINDINGS)))
     picture = console.export_svg(title="smokestep", unique_id="report")
     # Without the fonts of a content network: the reader's own monospace will do.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
     (ROOT / "docs" / "report.svg").write_text(picture)
     readme = ROOT / "README.md"
-    text = f"```text\n$ {COMMAND}\n\n{shown(report, color=False)}\n```"
+    text = f"```console\n$ {COMMAND}\n{run().rstrip()}\n```"
     marked = re.compile(r"(<!-- demo -->\n).*?(<!-- /demo -->)", re.DOTALL)
     readme.write_text(marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", readme.read_text()))
 
