@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LINEAR = TRANSPARENT | JOINS | SUMS | frozenset("neg negative __neg__ sub subtract __sub__ rsub __rsub__".split())
 PRODUCTS = frozenset("mul multiply __mul__ __rmul__ div divide true_divide __truediv__".split())
+DRAWN = ("rand", "normal", "bernoulli", "uniform_")  # the beginnings of the names of what draws random numbers
 # What a policy's log-probability is made with.
 LOGARITHMS = frozenset("log log_softmax logsumexp cross_entropy nll_loss log_prob logsigmoid".split())
 
@@ -33,11 +34,12 @@ class Push:
 
     `line`: the backward pass. `loss`: the line that made what it was called on. `update` used its gradient.
     `over`: the networks whose outputs this call was computed from; `along`: those of them through which gradient went
-    on, and which this backward pass moved as well. `linear`: the loss is linear in the outputs. `used`: position and
-    number of dimensions of the outputs that the loss depends on. `scales`: networks whose log-probabilities the outputs
-    were multiplied with, and which it moved as well. `sign`: of d loss / d output, if it is the same throughout.
-    `target`: the one number that a loss compares the outputs with. `origin`: the elements of the batch that the
-    networks in `over` were given. `custom`: a custom autograd function lies on the way.
+    on, and which this backward pass moved as well, by the optimizers in `movers`. `linear`: the loss is linear in the
+    outputs. `used`: position and number of dimensions of the outputs that the loss depends on. `scales`: networks whose
+    log-probabilities the outputs were multiplied with, and which it moved as well. `sign`: of d loss / d output, if it
+    is the same throughout. `target`: the one number that a loss compares the outputs with. `origin`: what the networks
+    in `over` were given: elements of the batch by name, "noise" drawn in the step, "" for data without a name.
+    `custom`: a custom autograd function lies on the way.
     """
 
     step: int
@@ -48,6 +50,7 @@ class Push:
     parameters: tuple[str, ...]
     over: frozenset[str] = frozenset()
     along: frozenset[str] = frozenset()
+    movers: frozenset[str] = frozenset()
     linear: bool = False
     used: tuple[tuple[int, int], ...] = ()
     scales: frozenset[str] = frozenset()
@@ -105,9 +108,9 @@ def pushes(steps: Steps, gradients: Gradients, flow: Flow, losses: Losses, *, ev
                     continue
                 own = tuple(sorted(networks[call.model] & by.keys()))
                 once = sum(not each.isdisjoint(call.outputs) for each in ends) == 1
-                found.append(
-                    _push(graph, call, backward, needed, moved, by[own[0]], own, targets, even if once else 2.0)
-                )
+                push = _push(graph, call, backward, needed, moved, by[own[0]], own, targets, even if once else 2.0)
+                along = {name for model in push.along for name in networks[model]}
+                found.append(replace(push, movers=frozenset(by[name].subject for name in along & by.keys())))
     return Roles(tuple(found), networks)
 
 
@@ -170,9 +173,15 @@ def _push(
         scales=_scales(graph, path, ops, {each for each in moved if each != call.model}),
         sign=_sign(graph, [value for value in call.outputs if value in needed], even),
         target=next((targets[value] for value in sorted(path) if value in targets), None),
-        origin=frozenset(graph.values[v].name for v in origin if v in graph.values and graph.values[v].kind == "input"),
+        origin=_origin(graph, origin),
         custom=any(op.outer for op in (*ops, *between)),
     )
+
+
+def _origin(graph: Graph, values: frozenset[int]) -> frozenset[str]:
+    data = {graph.values[each].name for each in values if each in graph.values and graph.values[each].kind == "input"}
+    drawn = any(op.name.startswith(DRAWN) for op in graph.ops if not values.isdisjoint(op.makes))
+    return frozenset(data | {"noise"} if drawn else data)
 
 
 def _linear(op: Op, path: frozenset[int]) -> bool:

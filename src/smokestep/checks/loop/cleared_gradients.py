@@ -75,7 +75,7 @@ def cleared_gradients(steps: Steps, gradients: Gradients) -> Iterator[Finding | 
             use = next(use for use in uses if any(event.line == line for event in use.wiped.values()))
             lost = next(event for event in use.wiped.values() if event.line == line)
             yield Finding(
-                f"{len(names)} parameters received gradient, and this cleared it before {optimizer.name}.step()"
+                f"{abridged(tuple(names))} received gradient, and this cleared it before {optimizer.name}.step()"
                 + (": no update had any gradient to use" if everything else ""),
                 where=Place.of(abridged(tuple(names)), lost.line),
                 cause=lost.line,

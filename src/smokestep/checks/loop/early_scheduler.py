@@ -80,7 +80,7 @@ def early_scheduler(steps: Steps) -> Iterator[Finding | NotApplicable]:
         before = [event for event in own if event.index < updates[0].index]
         certain = len(before) == 1 and own[0].step == updates[0].step and any(between)
         yield Finding(
-            f"the scheduler was stepped {len(before)} times before the first update of {optimizer.name}: "
+            f"the scheduler was stepped before the first update of {optimizer.name}: "
             "the first rate of the schedule was never used",
             where=Place.of(optimizer.name, line),
             cause=line,

@@ -85,7 +85,7 @@ def drifting_statistics(modes: Modes, steps: Steps, declared: Declared) -> Itera
             found.setdefault((promised, layer.model, line), []).append(layer)
     for (promised, _, line), those in found.items():
         yield Finding(
-            f"the running statistics of {len(those)} layers moved although "
+            "the running statistics moved although "
             + ("they are declared untouched" if promised else "the parameters around them are frozen"),
             where=Place.of(abridged([layer.path for layer in those]), line),
             cause=line,

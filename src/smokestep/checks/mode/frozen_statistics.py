@@ -71,8 +71,8 @@ def frozen_statistics(modes: Modes) -> Iterator[Finding | NotApplicable]:
     for (still, certain), those in found.items():
         line = those[0].built or modes.trained(those[0].path)[-1].line
         yield Finding(
-            f"the running statistics of {len(those)} layers are bit for bit the same after {len(those[0].moved)} steps "
-            "in " + ("training mode: their momentum is 0" if still else "training mode"),
+            f"the running statistics are bit for bit the same after {len(those[0].moved)} steps in training mode"
+            + (": their momentum is 0" if still else ""),
             where=Place.of(abridged([layer.path for layer in those]), line),
             cause=line,
             hint="give momentum the weight of a new batch (0.1 is the default)"

@@ -85,7 +85,7 @@ def inference_normalization(modes: Modes, steps: Steps) -> Iterator[Finding | No
             "learned": "the running statistics were learned before and stay as they are, while weight and bias train",
         }[kind]
         yield Finding(
-            f"{those[0].class_name} trains in inference mode in {len(those)} layers; {what}",
+            f"{those[0].class_name} trains in inference mode; {what}",
             where=Place.of(abridged([layer.path for layer in those]), line),
             cause=line,
             hint="call model.train() before the training step, and again after each evaluation",

@@ -83,7 +83,7 @@ def trained_in_eval(modes: Modes, steps: Steps) -> Iterator[Finding | NotApplica
         else:
             what = "trained in evaluation mode in every step"
         yield Finding(
-            f"{root.class_name} was {what}: {len(own)} dropout layers do nothing",
+            f"{root.class_name} was {what}: its dropout does nothing",
             where=Place.of(root.path or root.model, line),
             cause=line,
             hint="call model.train() before the training step, and again after each evaluation",

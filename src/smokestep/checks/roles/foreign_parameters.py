@@ -106,31 +106,31 @@ def _proof(pushes: Sequence[Push]) -> tuple[Push, Push, str, Severity | None] | 
         kinds.setdefault((push.line, push.loss), []).append(push)
     for these in kinds.values():
         for those in kinds.values():
-            foreign, own = these[0], those[0]
-            if these is those or {push.update.index for push in these} & {push.update.index for push in those}:
-                continue
-            if all(push.along and not push.custom for push in these):
-                on = [p for p in those if p.over & foreign.along and p.origin == foreign.origin and not p.custom]
-                if on and len(these) <= len(those):
-                    if _differ({p.target for p in these}, {p.target for p in on}):
-                        numbers = f"wants {foreign.target:g} of its output where its own loss wants {on[0].target:g}"
-                        return foreign, on[0], numbers, None
-                    if _differ({p.sign for p in these}, {p.sign for p in on}):
-                        return foreign, on[0], "pushes its output the other way than its own loss", None
-                fitted = all(not p.linear and not p.along and p.used == foreign.used for p in those)
-                if (
-                    fitted
-                    and all(p.linear and any(rank for _, rank in p.used) for p in these)
-                    and _one({p.sign for p in these})
-                ):
-                    return (
-                        foreign,
-                        own,
-                        "is linear in its output, which its own loss fits, and so has no least value",
-                        None,
-                    )
-            if all(p.scales and p.linear and not p.along for p in these) and all(not p.linear for p in those):
-                return foreign, own, "multiplies its output, which is not detached", Severity.SUSPICION
+            if these is not those and (found := _against(these, those)):
+                return found
+    return None
+
+
+def _against(these: Sequence[Push], those: Sequence[Push]) -> tuple[Push, Push, str, Severity | None] | None:
+    """Whether the one loss (`these`) is foreign to a network that the other (`those`) trains."""
+    foreign, own = these[0], those[0]
+    together = not {push.update.index for push in these}.isdisjoint(push.update.index for push in those)
+    if together and foreign.update.subject in foreign.movers:
+        return None  # one update of both networks by the sum of two losses
+    if all(push.along and not push.custom for push in these):
+        on = [p for p in those if p.over & foreign.along and p.origin == foreign.origin and not p.custom]
+        if on and len(these) <= len(those):
+            severity = Severity.SUSPICION if "" in foreign.origin and (together or on[0].along) else None
+            if _differ({p.target for p in these}, {p.target for p in on}):
+                numbers = f"wants {foreign.target:g} of its output where its own loss wants {on[0].target:g}"
+                return foreign, on[0], numbers, severity
+            if _differ({p.sign for p in these}, {p.sign for p in on}):
+                return foreign, on[0], "pushes its output the other way than its own loss", severity
+        endless = all(p.linear and any(rank for _, rank in p.used) for p in these) and _one({p.sign for p in these})
+        if endless and not together and all(not p.linear and not p.along and p.used == foreign.used for p in those):
+            return foreign, own, "is linear in its output, which its own loss fits, and so has no least value", None
+    if not together and all(p.scales and p.linear and not p.along for p in these) and all(not p.linear for p in those):
+        return foreign, own, "multiplies its output, which is not detached", Severity.SUSPICION
     return None
 
 
