@@ -98,9 +98,10 @@ def _untaken(recorder: Recorder) -> bool:
         for p in module._parameters.values()
         if p is not None
     }
+    held = {id(p) for o in recorder.optimizers.values() for group in o.param_groups for p in group["params"]}
     ran = recorder.running.ran[: len(recorder.ends)]
     for item in recorder.book.parameters():
-        if item.tensor.requires_grad and not any(row.received is not None for row in item.rows):
+        if id(item.tensor) in held and item.tensor.requires_grad and not any(r.received is not None for r in item.rows):
             owner = owners.get(id(item.tensor))
             if owner is not None and not all(id(owner) in each for each in ran):
                 return True

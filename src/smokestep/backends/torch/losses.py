@@ -206,7 +206,7 @@ def _measure(
 def _statistics(
     tensor: torch.Tensor, along: int | None, exponentials: bool, ignored: int | None, counted: bool
 ) -> dict[str, torch.Tensor]:
-    if not tensor.numel() or tensor.is_complex() or tensor.is_meta or is_traceable_wrapper_subclass(tensor):
+    if not tensor.numel() or tensor.is_complex() or is_traceable_wrapper_subclass(tensor):
         return {}
     tensor = tensor.detach()
     if tensor.dtype == torch.bool:

@@ -7,8 +7,10 @@ class. With one model, parameters have the names of `named_parameters()`; with s
 from __future__ import annotations
 
 import gc
+import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -217,11 +219,24 @@ def _tops(module: nn.Module, parents: Mapping[int, list[nn.Module]]) -> list[nn.
     return list(found.values()) or [module]
 
 
+@cache
+def defined_in(kind: type) -> str | None:
+    """The source file of a class of the user's or of an installed package; None for the framework's own.
+
+    Asked of the methods' code first: a script's classes say `__main__`, which is another module once it has ended.
+    """
+    for member in vars(kind).values():
+        code = getattr(inspect.unwrap(member), "__code__", None) if inspect.isfunction(member) else None
+        if code is not None and not code.co_filename.startswith("<"):
+            return code.co_filename if frames.kind_of_file(code.co_filename) != frames.SKIP else None
+    try:
+        name = inspect.getsourcefile(kind)
+    except (TypeError, OSError):
+        return None
+    return name if name and frames.kind_of_file(name) != frames.SKIP else None
+
+
 def installed(kind: type) -> bool:
     """Whether a class is defined in an installed package that is not the framework."""
-    import inspect
-
-    try:
-        return frames.kind_of_file(inspect.getsourcefile(kind) or "<unknown>") == frames.INSTALLED
-    except (TypeError, OSError):
-        return False
+    file = defined_in(kind)
+    return file is not None and frames.kind_of_file(file) == frames.INSTALLED

@@ -12,21 +12,12 @@ from functools import cache
 from torch import nn
 
 from smokestep.backends.torch import frames
-from smokestep.backends.torch.naming import Models
+from smokestep.backends.torch.naming import Models, defined_in
 from smokestep.findings import Line
 
 DYNAMIC = frozenset(
     "getattr children named_children modules named_modules _modules vars __dict__ get_submodule".split()
 )
-
-
-def defined_in(kind: type) -> str | None:
-    """The source file of a class of the user's or of an installed package; None for the framework's own."""
-    try:
-        name = inspect.getsourcefile(kind)
-    except (TypeError, OSError):
-        return None
-    return name if name and frames.kind_of_file(name) != frames.SKIP else None
 
 
 def keeper(models: Models, module: nn.Module, name: str) -> tuple[nn.Module, str] | None:
