@@ -87,9 +87,14 @@ class LossCall:
         return Severity.SUSPICION if lines and all(line.installed for line in lines) else None
 
     @property
+    def user_line(self) -> Line | None:
+        """The line of the user's own code that called it, through an installed package or not."""
+        return self.caller if self.line and self.line.installed and self.caller else self.line
+
+    @property
     def place(self) -> Place:
         """Where the call is: its line, and the module it ran in if it ran in one."""
-        return Place.of(self.module or None, self.line)
+        return Place.of(self.module or None, self.user_line)
 
 
 @dataclass(frozen=True, slots=True)

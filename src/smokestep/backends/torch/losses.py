@@ -191,7 +191,7 @@ def _measure(
     ignored: int | None = None,
     counted: bool = False,
 ) -> Measured:
-    """The operand's attributes and statistics; a tensor without readable entries (meta, spread over devices) has none."""
+    """The operand's attributes and statistics: none for a tensor without readable entries (meta, over several devices)."""
     measured = Measured(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), bool(tensor.requires_grad))
     try:
         found = _statistics(tensor, along, exponentials, ignored, counted)
@@ -206,7 +206,7 @@ def _measure(
 def _statistics(
     tensor: torch.Tensor, along: int | None, exponentials: bool, ignored: int | None, counted: bool
 ) -> dict[str, torch.Tensor]:
-    if not tensor.numel() or tensor.is_complex() or is_traceable_wrapper_subclass(tensor):
+    if not tensor.numel() or tensor.is_complex() or tensor.is_meta or is_traceable_wrapper_subclass(tensor):
         return {}
     tensor = tensor.detach()
     if tensor.dtype == torch.bool:

@@ -67,7 +67,7 @@ def broadcast_loss(losses: Losses, flow: Flow) -> Iterator[Said]:
                 message=f"`{call.name}` compares a prediction of shape {list(call.prediction.shape)} with a target of "
                 f"shape {list(target.shape)}: every prediction meets every target",
                 where=call.place,
-                cause=call.line,
+                cause=call.user_line,
                 hint="give both one shape: squeeze the prediction, or unsqueeze the target",
                 severity=Severity.SUSPICION if call.reduction == "none" else call.severity,
                 data={"prediction": list(call.prediction.shape), "target": list(target.shape)},

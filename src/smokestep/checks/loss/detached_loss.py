@@ -84,7 +84,7 @@ def detached_loss(losses: Losses, flow: Flow, steps: Steps) -> Iterator[Said]:
             yield Finding(
                 message=f"`{group[0].name}` is added to the loss as a number (`{op.name}`): it contributes no gradient",
                 where=group[0].place,
-                cause=op.line or group[0].line,
+                cause=op.line or group[0].user_line,
                 hint="add the tensor itself",
                 severity=group[0].severity,
                 related=((group[0].line, "the term is computed here"),)

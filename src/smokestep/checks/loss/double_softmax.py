@@ -85,7 +85,7 @@ def double_softmax(losses: Losses, flow: Flow, *, tolerance: float = 1e-2) -> It
                 if certain
                 else f"`{call.name}` wants logits, and every row it is given is non-negative and sums to 1{floor}",
                 where=call.place,
-                cause=line or call.line,
+                cause=line or call.user_line,
                 hint=f"give `{call.name}` the scores from before `{maker}`" if maker else "give the loss plain scores",
                 severity=call.severity if certain else Severity.SUSPICION,
                 related=((call.line, "the loss is here"),) if call.line and line and line != call.line else (),

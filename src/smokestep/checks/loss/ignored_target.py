@@ -83,7 +83,7 @@ def ignored_target(losses: Losses, flow: Flow) -> Iterator[Said]:
             yield Finding(
                 message=f"`{call.name}` compares {what}",
                 where=call.place,
-                cause=call.line,
+                cause=call.user_line,
                 hint="give the labels of the batch as the target",
                 severity=severity,
                 data={"target": call.target.maker if call.target else ""},

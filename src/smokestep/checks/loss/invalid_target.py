@@ -77,7 +77,7 @@ def invalid_target(losses: Losses, *, slight: float = 0.5, tolerance: float = 1e
             yield Finding(
                 message=f"`{call.name}` {what}",
                 where=call.place,
-                cause=call.line,
+                cause=call.user_line,
                 hint=fix,
                 severity=None if certain else Severity.SUSPICION,
                 data={"low": call.target.low, "high": call.target.high} if call.target else {},

@@ -80,7 +80,7 @@ def missing_log_softmax(losses: Losses, *, tolerance: float = 0.05) -> Iterator[
         yield Finding(
             message=f"`{call.name}` wants log-probabilities (none above 0), and is given {what}{maker}{sums}",
             where=call.place,
-            cause=call.line,
+            cause=call.user_line,
             hint=f"{fix}, or give the plain scores to cross_entropy" if call.name == "nll_loss" else fix,
             severity=call.severity if exact else Severity.SUSPICION,
             related=((given.maker_line, "this made the prediction"),)

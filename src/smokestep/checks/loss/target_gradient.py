@@ -85,7 +85,7 @@ def target_gradient(losses: Losses, flow: Flow) -> Iterator[Said]:
             if swapped
             else f"the target of `{call.name}` carries gradient: it is moved towards the prediction",
             where=call.place,
-            cause=call.line,
+            cause=call.user_line,
             hint="give the prediction first" if swapped else "detach the target, or compute it under torch.no_grad()",
             severity=call.severity,
             related=((made, "the target is made here"),) if made and made != call.line else (),

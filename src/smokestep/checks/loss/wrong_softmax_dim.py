@@ -79,7 +79,7 @@ def wrong_softmax_dim(losses: Losses, flow: Flow, *, tolerance: float = 0.05) ->
                 message=f"`{given.maker}` normalises over dimension {given.maker_dim} (of length {given.maker_size}), "
                 f"and `{call.name}` wants that {wanted}{measured}",
                 where=call.place,
-                cause=given.maker_line or call.line,
+                cause=given.maker_line or call.user_line,
                 hint=f"give `{given.maker}` dim={call.class_dim if call.class_dim is not None else -1}",
                 severity=call.severity if certain else Severity.SUSPICION,
                 related=((call.line, "the loss is here"),) if call.line and call.line != given.maker_line else (),

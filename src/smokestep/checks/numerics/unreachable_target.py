@@ -93,7 +93,7 @@ def unreachable_target(losses: Losses, flow: Flow, *, slack: float = 0.05) -> It
             yield Finding(
                 message=what,
                 where=call.place,
-                cause=call.prediction.maker_line or call.line,
+                cause=call.prediction.maker_line or call.user_line,
                 hint=f"leave out the last `{maker}`, or scale the targets to its range",
                 severity=call.severity if certain else Severity.SUSPICION,
                 related=((call.line, "the loss is here"),)
