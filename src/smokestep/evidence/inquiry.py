@@ -61,9 +61,9 @@ class Inquiry:
         return replace(best, certain=False) if sometimes else best
 
     def reached(self, parameter: Parameter) -> bool:
-        """Whether gradient of any root may reach the parameter in any step."""
+        """Whether gradient of any root may reach the parameter in any step, or did reach what was computed from it."""
         return any(
-            paths.by_gradient(graph.roots) & paths.bits[parameter.name]
+            paths.by_gradient(graph.roots) & paths.bits[parameter.name] or paths.felt(paths.bits[parameter.name])
             for graph in self.graphs
             for paths in (self.paths[graph.step],)
         )

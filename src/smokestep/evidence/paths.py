@@ -56,7 +56,7 @@ class Paths:
         for op in graph.ops:
             if op.name in SHAPE_ONLY or op.id in skipped:
                 continue
-            by_value = self._of(self.value, op.reads)
+            by_value = self._of(self.value, op.reads) if op.reads else DATA
             by_gradient = 0 if op.name in FRESH else self._of(self.history, op.reads)
             for made in op.makes:
                 self.value[made] = self.value.get(made, 0) | by_value
@@ -107,6 +107,13 @@ class Paths:
             or not self.graph.ops
             or not roots
             or any(each in values and values[each].kind == "unknown" for each in self.needed(roots))
+        )
+
+    def felt(self, bit: int) -> bool:
+        """Whether gradient was measured at anything computed from a suspect and data."""
+        return any(
+            label & bit and self.value.get(each, 0) & DATA and self.graph.values[each].gradient
+            for each, label in self.history.items()
         )
 
     def cuts(self, bit: int, roots: frozenset[int]) -> list[Op]:

@@ -19,7 +19,7 @@ def penalties(graph: Graph) -> frozenset[int]:
     label = {value.id: SOURCES.get(value.kind, DATA) for value in graph.values.values()}
     found: list[Op] = []
     for op in graph.ops:
-        read = 0
+        read = 0 if op.reads else DATA
         for each in op.reads if op.name not in SHAPE_ONLY else ():
             read |= label.get(each, 0)
         for made in op.makes:
