@@ -6,6 +6,7 @@ prints, run while the site is built.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import os
@@ -57,7 +58,8 @@ def check_page(check: Check) -> str:
 
 def printed(check: Check) -> str:
     """The report of the `Bad` example, without the temporary folder it ran in."""
-    report = str(run_example(examples(check)["Bad"], check.name.replace("-", "_")))
+    with contextlib.redirect_stdout(None):
+        report = str(run_example(examples(check)["Bad"], check.name.replace("-", "_")))
     return re.sub(r"\S*smokestep-example-\w+" + re.escape(os.sep), "", report)
 
 
