@@ -124,7 +124,7 @@ def run(
     name = target if as_module else os.path.basename(target)
 
     def conclude(live: Live | None, ending: launch.Ending) -> tuple[str, int]:
-        subject = Subject(name, place)
+        subject = Subject(name, place, live=True)
         if live is None:
             report = Report(Verdict.OPEN, training=subject, seed=seed, versions=facts.versions())
             updates, trained = 0, False

@@ -53,7 +53,9 @@ class Allowance(ContextDecorator):
     def covers(self, finding: Finding) -> bool:
         """Whether it permits all that this finding is about: every subject, or the place if there are none."""
         names = finding.subjects or (finding.where.path or "",)
-        return finding.check == self.check and all(fnmatch.fnmatchcase(name, self.where) for name in names)
+        return finding.check == self.check and all(
+            name == self.where or fnmatch.fnmatchcase(name, self.where) for name in names
+        )
 
 
 _AROUND: ContextVar[tuple[Allowance, ...]] = ContextVar("smokestep_allowances", default=())

@@ -202,7 +202,7 @@ def watch(
     `choices` are those of `examine`. If the block raises, the report says so and the exception goes on.
     """
     started, frame = time.perf_counter(), facts.calling_frame()
-    subject = Subject("watch", frame.f_code.co_filename, frame.f_lineno)
+    subject = Subject("watch", frame.f_code.co_filename, frame.f_lineno, live=True)
     settings = configuration.settle(_config(config, subject.file), steps=steps, **choices)
     watched = Watched()
     error: BaseException | None = None

@@ -26,13 +26,17 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The training that was examined: its name and place, parameter counts by model, classes by optimizer."""
+    """The training that was examined: its name and place, parameter counts by model, classes by optimizer.
+
+    `live`: it was watched as it ran, by `run` or `watch`.
+    """
 
     name: str = ""
     file: str | None = None
     line: int | None = None
     models: Mapping[str, int] = field(default_factory=dict)
     optimizers: Mapping[str, str] = field(default_factory=dict)
+    live: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from smokestep.config import allow
 from smokestep.findings import Finding, Line, Place, Severity, Verdict
 from smokestep.render import json as as_json
 from smokestep.render import text
@@ -90,8 +91,37 @@ def test_a_defect_is_told_whole(net: str) -> None:
         "      4 |      net = F.relu(self.conv2(x))   ← reads `x` again",
         "    try: feed `net`, not `x`, to conv2",
         "    hence: zero-gradient (conv1.weight): its gradient is zero",
-        '    allow: smokestep.allow("dead-branch", "conv1.*", why="…")       more: smokestep explain dead-branch',
+        '    allow: smokestep.allow("dead-branch", "conv1.*", why="…")',
+        "",
+        "more on a check: smokestep explain dead-branch",
     ]
+
+
+def test_what_was_found_in_a_script_is_allowed_in_pyproject(net: str) -> None:
+    live = Subject("train.py", "train.py", live=True)
+    told = text.render(report(dead_branch(net), SUSPICION, training=live), width=120, color=False)
+    assert '    allow: check = "dead-branch", where = "conv1.*", why = "…"' in told
+    assert told.endswith(
+        "to allow one: [[tool.smokestep.allow]] in pyproject.toml: check, where, why\n"
+        "more on a check: smokestep explain NAME"
+    )
+
+
+@pytest.mark.parametrize(
+    ("subjects", "pattern"),
+    [
+        (("conv1.weight",), "conv1.weight"),
+        (("conv1.weight", "conv1.bias"), "conv1.*"),
+        (("D.0.weight", "D.2.bias"), "D.*"),
+        (("rnns[0].weight", "rnns[1].weight"), "rnns*"),
+        (("net.rnns[0].weight", "net.rnns[1].weight"), "net.*"),
+        (("body.weight", "head.weight"), "*"),
+    ],
+)
+def test_the_advised_pattern_covers_what_was_found(net: str, subjects: tuple[str, ...], pattern: str) -> None:
+    finding = replace(dead_branch(net), subjects=subjects)
+    assert f'"dead-branch", "{pattern}"' in text.render(report(finding), width=120, color=False)
+    assert allow("dead-branch", pattern, why="tested").covers(finding)
 
 
 def test_a_clean_report_is_two_lines_and_says_what_was_looked_at() -> None:

@@ -49,14 +49,15 @@ def _blocks(report: Report, width: int) -> Iterator[RenderableType]:
     yield from _headline(report, width)
     for defect in report.defects:
         yield ""
-        yield from _finding(defect, width)
+        yield from _finding(defect, width, report.training.live)
     if report.suspicions:
         fails = "fails under --strict" if report.strict else "may well be right as it is, and fails only under --strict"
         yield Text.assemble("\n", ("suspicious", "bold yellow"), (f": {fails}", "dim"))
     for suspicion in report.suspicions:
         yield ""
-        yield from _finding(suspicion, width)
+        yield from _finding(suspicion, width, report.training.live)
     yield from _small_print(report)
+    yield from _what_next(report)
 
 
 def _failure(report: Report, width: int) -> Iterator[RenderableType]:
@@ -126,7 +127,7 @@ def _looked_at(report: Report) -> str:
     return _many(report.steps, "step") + named
 
 
-def _finding(finding: Finding, width: int) -> Iterator[RenderableType]:
+def _finding(finding: Finding, width: int, live: bool) -> Iterator[RenderableType]:
     where = finding.where
     shown = finding.cause or (Line(where.file, where.line) if where.file and where.line else None)
     head = Text.assemble((finding.check, STYLES[finding.severity or Severity.DEFECT]), "   ", _names(where.path or ""))
@@ -138,15 +139,14 @@ def _finding(finding: Finding, width: int) -> Iterator[RenderableType]:
         yield _indented(_labelled("try", finding.hint))
     for consequence in finding.consequences:
         yield _indented(_labelled("hence", consequence))
-    if finding.check in OWN:
-        return
-    permit = f'smokestep.allow("{finding.check}", "{_pattern(finding)}", why="…")'
-    more = f"smokestep explain {finding.check}"
-    if len(permit) + len(more) + 24 <= width:
-        both = Text.assemble(("allow: ", "dim"), permit, "       ", ("more: ", "dim"), more)
-        yield _indented(both)
-    else:
-        yield _indented(Group(_labelled("allow", permit), _labelled("more", more)))
+    if finding.check not in OWN:
+        check, pattern = f'"{finding.check}"', f'"{_pattern(finding)}"'
+        permit = (
+            f'check = {check}, where = {pattern}, why = "…"'
+            if live
+            else f'smokestep.allow({check}, {pattern}, why="…")'
+        )
+        yield _indented(_labelled("allow", permit))
 
 
 def _source(cause: Line | None, related: Iterable[tuple[Line, str]], width: int) -> RenderableType:
@@ -207,6 +207,16 @@ def _small_print(report: Report) -> Iterator[RenderableType]:
         yield Text(f"left out: {_many(len(report.left_out), 'check')} (smokestep list names them all)", "dim")
 
 
+def _what_next(report: Report) -> Iterator[RenderableType]:
+    checks = list(dict.fromkeys(each.check for each in report.findings if each.check not in OWN))
+    if not checks:
+        return
+    yield ""
+    if report.training.live:  # a script has no place for smokestep.allow(...)
+        yield _labelled("to allow one", "[[tool.smokestep.allow]] in pyproject.toml: check, where, why")
+    yield _labelled("more on a check", f"smokestep explain {checks[0] if len(checks) == 1 else 'NAME'}")
+
+
 def _names(path: str) -> str:
     return _some(path.split(", "))
 
@@ -223,8 +233,9 @@ def _pattern(finding: Finding) -> str:
     if len(set(names)) == 1:
         return names[0]
     owners = [name.split(".")[:-1] for name in names]
-    shared = os.path.commonprefix(owners)
-    return ".".join([*shared, "*"])
+    if shared := os.path.commonprefix(owners):
+        return ".".join([*shared, "*"]).replace("[", "[[]")
+    return os.path.commonprefix(names).partition("[")[0] + "*"
 
 
 def _with_place(head: Text, place: str, width: int) -> Iterator[RenderableType]:
