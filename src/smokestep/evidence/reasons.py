@@ -43,6 +43,11 @@ PRODUCTS = frozenset(
 CLAMPS = frozenset("clamp clamp_ clip clip_ clamp_min clamp_max hardtanh hardtanh_ relu6 hardsigmoid".split())
 RELUS = frozenset("relu relu_ threshold threshold_ clamp_min".split())
 SOFTMAXES = frozenset("softmax log_softmax softmin".split())
+# What hands on some entries of what it reads; what adds a bias to every sample.
+PICKS = frozenset(
+    "cat concat stack where gather __getitem__ index_select masked_fill masked_fill_ masked_select".split()
+)
+ADDS = frozenset("linear conv1d conv2d conv3d add __add__ addmm layer_norm batch_norm group_norm".split())
 SATURATES = frozenset("sigmoid sigmoid_ tanh tanh_ softmax log_softmax erf".split())
 
 
@@ -73,7 +78,7 @@ def cut_reason(op: Op, graph: Graph) -> tuple[str, str]:
 
 def zero_reason(
     op: Op, made: Value, read: Value, graph: Graph, paths: Paths
-) -> tuple[Literal["cut", "zero", "waiting"], str, str] | None:
+) -> tuple[Literal["cut", "zero", "waiting", "cancelled"], str, str] | None:
     """Why an op turns a nonzero gradient into an exactly zero one; None if that is not known."""
     if op.name in FLAT or (op.name == "div" and op.args.get("rounding_mode") is not None):
         return (
@@ -83,6 +88,10 @@ def zero_reason(
         )
     if 0 in read.shape:
         return "waiting", f"`{op.name}` had no entry to work on", ""
+    if op.name in PICKS:
+        return "waiting", f"of what `{op.name}` gives, the loss used none of its entries in these steps", ""
+    if read.kind == "parameter" and len(read.shape) == 1 and op.name in ADDS:
+        return "cancelled", "what the loss asks of it cancels: the loss sees differences only", ""
     if op.name in PRODUCTS:
         factors = [graph.values[each] for each in op.reads if each != read.id and each in graph.values]
         constant = any(type(each) in (int, float) and each == 0 for each in op.args.values())
