@@ -163,7 +163,7 @@ def _enough(steps: int, stopping: Callable[[], None] | None) -> Callable[[Record
         counts = [recorder.updates.get(key, 0) for key in recorder.optimizers]
         most, active = max(counts, default=0), [each for each in counts if each]
         idle = len(active) < len(counts)
-        done = bool(active) and min(active) >= steps and not (idle and most < 2 * steps)
+        done = bool(active) and min(active) >= steps <= recorder.turns and not (idle and most < 2 * steps)
         if done and most < steps + MORE:
             recorder.book.settle()
             done = not (len(recorder.ends) < steps + MORE and _untaken_live(recorder))

@@ -188,8 +188,7 @@ class Book:
         return gone
 
     def close(self) -> None:
-        """A step ends: measure what is left, compare every tensor with its copy, and renew the copies."""
-        self.settle()
+        """A step ends: compare every tensor with its copy, and renew the copies."""
         items = list(self.items.values())
         for chunk in batches([item.shadow for item in items]):
             part = [items[index] for index in chunk]

@@ -31,6 +31,9 @@ class StopWatching(BaseException):
     """Raised inside the user's loop when enough has been seen; no Exception, so that `except Exception` lets it by."""
 
 
+Site = tuple[int, tuple[Raw, ...] | None]  # an optimizer, and the lines of the user's own that led to its step
+
+
 class Recorder:
     """What one recording has heard so far. `wanted` is called when an update is over, and may raise StopWatching."""
 
@@ -53,7 +56,8 @@ class Recorder:
         self.scaled = False
         self.error: tuple[BaseException, Raw | None] | None = None
         self.started = time.perf_counter()
-        self._stepped: set[int] = set()
+        self._stepped: set[Site] = set()  # where the running step has updated so far
+        self._sites: set[Site] = set()  # where the last one did
         self._updating: list[tuple[Optimizer, Noted, bool]] = []
         self._no_grad: Raw | None = None
         self._clearing = self._backing = 0
@@ -97,24 +101,32 @@ class Recorder:
         if self.live and self.ends:
             self.events = [event for event in self.events if event.index <= self.ends[-1]]
 
-    def _close(self, serial: int) -> None:
+    def _close(self, serial: int, *, settled: bool = False) -> None:
         with torch.no_grad(), torch._C.DisableTorchFunction():
+            if not settled:
+                self.book.settle()
             self.book.close()
             self.modes.end(self.step)
         self.ends.append(serial)
         self.running.ran.append(set())
-        self._stepped.clear()
+        self._sites, self._stepped = self._stepped, set()
         self.tracer.measure_activations = False
         self.tracer.forget()
 
     def turn(self) -> None:
-        """In a live loop: a new step begins with the first work after every optimizer has stepped."""
-        if (
-            self.live
-            and self._stepped
-            and self._stepped >= {key for key, o in self.optimizers.items() if o.param_groups}
-        ):
+        """In a live loop: a step ends when all that the last one updated has been updated again."""
+        if self.live and self._whole:
             self._close(self.tracer.next())
+
+    @property
+    def _whole(self) -> bool:
+        """Whether the running step has made every update that the last one made."""
+        return bool(self._sites) and self._stepped >= self._sites
+
+    @property
+    def turns(self) -> int:
+        """How many steps of a live loop are over, as far as can be told before the next begins."""
+        return len(self.ends) + (self._whole if self._sites else bool(self._stepped))
 
     def note(self, kind: str, subject: Any = "", line: Raw | None = None) -> Noted:
         """Put one event in its place in the order."""
@@ -326,12 +338,13 @@ class Recorder:
         yield
         if self.updates.get(id(optimizer), 0) == before:
             self.note("update", optimizer, line).detail = {"closure": False, "closure_backwards": 0, "skipped": True}
-            self._stepped.add(id(optimizer))
+            self._stepped.add((id(optimizer), line and (line,)))
 
     def updating(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         """An optimizer's step begins (pre-hook)."""
         if self.tracer.paused:
             return None
+        site = (id(optimizer), frames.trail()[1])
         with torch.no_grad(), torch._C.DisableTorchFunction():
             if id(optimizer) not in self.updates:
                 self.optimizers[id(optimizer)] = optimizer
@@ -339,8 +352,9 @@ class Recorder:
                 for tensor in self.book.add(p for group in optimizer.param_groups for p in group["params"]):
                     if tensor.is_leaf:
                         self.tracer.known.pop(id(tensor), None)
-            elif self.live and id(optimizer) in self._stepped:
-                self._close(max(e.index for e in self.events if e.kind == "update"))
+            elif self.live and site in self._stepped:  # the second time round the loop: its first step ended before
+                self._close(max(e.index for e in self.events if e.kind == "update"), settled=True)
+            self._stepped.add(site)
             event = self.note("update", optimizer)
             event.detail = {"closure": False, "closure_backwards": 0, "skipped": False}
             self._updating.append((optimizer, event, False))
@@ -381,7 +395,6 @@ class Recorder:
                 event.tensors = self._used(optimizer)
         event.detail["rates"] = [_number(group.get("lr")) for group in optimizer.param_groups]
         self.updates[id(optimizer)] = self.updates.get(id(optimizer), 0) + 1
-        self._stepped.add(id(optimizer))
         if self.wanted is not None and not self._updating:
             self.wanted(self)
 
