@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from smokestep.checks.wiring.constant_output import constant_output
 from smokestep.checks.wiring.dead_branch import dead_branch
 from smokestep.checks.wiring.frozen_parameter import frozen_parameter
@@ -18,6 +20,7 @@ from smokestep.checks.wiring.unoptimized_parameter import unoptimized_parameter
 from smokestep.checks.wiring.unregistered_parameter import unregistered_parameter
 from smokestep.checks.wiring.unused_layer import unused_layer
 from smokestep.checks.wiring.zero_gradient import zero_gradient
+from smokestep.evidence.declared import Declared
 from smokestep.evidence.fate import Fate
 from smokestep.evidence.fates import Fates
 from smokestep.evidence.flow import Call, Flow, Graph, Op, Value
@@ -119,6 +122,7 @@ def test_unoptimized_is_certain_for_the_smaller_part_of_a_model() -> None:
             unoptimized_parameter,
             fates(*(Fate(name, "unoptimized") for name in without)),
             steps(some, optimizers=(held,)),
+            Declared(),
         )
         assert finding.cause == held.line
         return finding.severity
@@ -132,9 +136,18 @@ def test_unoptimized_is_certain_for_the_smaller_part_of_a_model() -> None:
 def test_unoptimized_is_certain_where_declared() -> None:
     some = [parameter("a", explicit=True), parameter("b")]
     (finding,) = findings(
-        unoptimized_parameter, fates(Fate("a", "unoptimized")), steps(some, optimizers=(optimizer("b"),))
+        unoptimized_parameter, fates(Fate("a", "unoptimized")), steps(some, optimizers=(optimizer("b"),)), Declared()
     )
     assert finding.severity is None
+
+
+@pytest.mark.parametrize(
+    "declared", [Declared(untouched={"": frozenset({"a"})}), Declared(trains={"": frozenset({"b"})})]
+)
+def test_unoptimized_is_as_declared(declared: Declared) -> None:
+    some = [parameter("a"), parameter("b")]
+    left = fates(Fate("a", "unoptimized"))
+    assert not findings(unoptimized_parameter, left, steps(some, optimizers=(optimizer("b"),)), declared)
 
 
 def test_stale_optimizer_needs_a_twin_that_goes_without() -> None:

@@ -115,7 +115,7 @@ class Group:
 @dataclass(frozen=True, slots=True)
 class Optimizer:
     """One optimizer. `stale` names held tensors that no model uses, each paired with the model's own parameter of
-    the same shape that no optimizer holds, if there is one (`""` if not)."""
+    the same shape (or one that differs in one dimension) that no optimizer holds, if there is one (`""` if not)."""
 
     name: str
     kind: str

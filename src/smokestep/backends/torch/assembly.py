@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from smokestep.backends.torch.graphs import Graphs
 from smokestep.backends.torch.meters import Tracked, numbers
 from smokestep.backends.torch.naming import Models, installed
 from smokestep.backends.torch.recorder import Recorder
+from smokestep.backends.torch.trace import shape_of
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
@@ -192,9 +194,9 @@ class Assembly:
             found.append(
                 Parameter(
                     name=name,
-                    shape=tuple(tensor.shape),
+                    shape=shape_of(tensor),
                     dtype=str(tensor.dtype).removeprefix("torch."),
-                    size=tensor.numel(),
+                    size=math.prod(shape_of(tensor)),
                     requires_grad=tensor.requires_grad,
                     registered=key in self.models.tensors,
                     in_model=module is not None,
@@ -255,6 +257,8 @@ class Assembly:
                     if name in read or (parameter.in_model and parameter.model in used_models):
                         continue
                     twin = next((p for p in spare if p.shape == parameter.shape), None)
+                    if twin is None and not parameter.in_model:  # replaced by a layer of another width
+                        twin = next((p for p in spare if _alike(p.shape, parameter.shape)), None)
                     if twin is not None:
                         spare.remove(twin)
                     if not parameter.in_model or twin is not None:
@@ -362,6 +366,11 @@ class Assembly:
                     )
                 )
         return Numbers((), tuple(activations), tuple(outputs), self.recorder.scaled)
+
+
+def _alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two shapes differ in one dimension at most."""
+    return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) <= 1
 
 
 def _keeps_moving(optimizer: Optimizer, group: Mapping[str, Any]) -> bool:

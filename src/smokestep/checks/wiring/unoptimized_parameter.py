@@ -53,6 +53,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from smokestep.check import Said, check
+from smokestep.evidence.declared import Declared
 from smokestep.evidence.fate import Cluster, Fate
 from smokestep.evidence.fates import Fates
 from smokestep.evidence.steps import Optimizer, Steps
@@ -60,7 +61,7 @@ from smokestep.findings import NotApplicable
 
 
 @check(severity="defect", since="0.1", explains=("nothing-trains",))
-def unoptimized_parameter(fates: Fates, steps: Steps) -> Iterator[Said]:
+def unoptimized_parameter(fates: Fates, steps: Steps, declared: Declared) -> Iterator[Said]:
     """Tells, for every model, the parameters with gradient that no optimizer holds."""
     if not steps.optimizers:
         yield NotApplicable("no optimizer was seen")
@@ -68,7 +69,8 @@ def unoptimized_parameter(fates: Fates, steps: Steps) -> Iterator[Said]:
     known = {parameter.name: parameter for parameter in steps.parameters}
     left: defaultdict[str, list[Fate]] = defaultdict(list)
     for fate in fates.of("unoptimized"):
-        left[known[fate.parameter].model].append(fate)
+        if not _spared(fate.parameter, declared):
+            left[known[fate.parameter].model].append(fate)
     for model, some in left.items():
         mine = {each.name for each in steps.parameters if each.model == model and each.requires_grad}
         optimizer = max(steps.optimizers, key=lambda each: _held(each, mine))
@@ -80,6 +82,12 @@ def unoptimized_parameter(fates: Fates, steps: Steps) -> Iterator[Said]:
             f"{optimizer.name or 'the optimizer'} holds {_held(optimizer, mine)} of {len(mine)} trainable tensors",
             "hand it to the optimizer, or freeze it with requires_grad_(False)",
         )
+
+
+def _spared(name: str, declared: Declared) -> bool:
+    """Declared untouched, or left out of what is declared to train."""
+    trains = frozenset[str]().union(*declared.trains.values())
+    return any(name in names for names in declared.untouched.values()) or bool(trains) and name not in trains
 
 
 def _held(optimizer: Optimizer, names: set[str]) -> int:
