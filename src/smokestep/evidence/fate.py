@@ -30,6 +30,8 @@ FateKind = Literal[
     "unexplained",
 ]
 
+NO_GRAD = "turns gradient off"  # the note beside the line of a `no_grad` region
+
 
 @dataclass(frozen=True, slots=True)
 class Fate:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from smokestep.evidence import source
-from smokestep.evidence.fate import Cluster, Fate, FateKind
+from smokestep.evidence.fate import NO_GRAD, Cluster, Fate, FateKind
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.inquiry import Inquiry
+from smokestep.evidence.modes import Modes
 from smokestep.evidence.penalties import penalties
 from smokestep.evidence.steps import Movement, Parameter, Steps
 from smokestep.findings import Line
@@ -42,19 +43,21 @@ class Fates:
         """The fates of these kinds, together where one line explains them; those in packages, by top module."""
         found: defaultdict[object, list[Fate]] = defaultdict(list)
         for fate in self.of(*kinds):
-            where: object = (fate.line.file, fate.line.line) if fate.line else fate.owner
+            line = next((at for at, note in fate.related if note == NO_GRAD), fate.line)
+            where: object = (line.file, line.line) if line else fate.owner
             if fate.installed:
                 where = fate.parameter.split(".")[0]
-            found[fate.kind, where, fate.certain, fate.installed or fate.op].append(fate)
+            how = "" if fate.installed or line is not fate.line else fate.op
+            found[fate.kind, where, fate.certain, how].append(fate)
         return tuple(Cluster(tuple(fates)) for fates in found.values())
 
     @classmethod
     def gather(cls, world: World, of: Of) -> Fates:
-        """Derived from the recorded steps and their graphs."""
-        return judge(of(Steps), of(Flow))
+        """Derived from the recorded steps, their graphs and the modes that modules ran in."""
+        return judge(of(Steps), of(Flow), of(Modes))
 
 
-def judge(steps: Steps, flow: Flow) -> Fates:
+def judge(steps: Steps, flow: Flow, modes: Modes | None = None) -> Fates:
     """The fate of every parameter."""
     broken = {event.step for event in steps.of("error")}
     moves: dict[str, list[Movement]] = {parameter.name: [] for parameter in steps.parameters}
@@ -70,7 +73,10 @@ def judge(steps: Steps, flow: Flow) -> Fates:
     suspects = tuple(parameter for parameter in steps.parameters if parameter.name not in known)
     if suspects:
         trained = frozenset(name for name, fate in known.items() if fate.kind == "trains")
-        inquiry = Inquiry(steps, flow, moves, suspects, trained)
+        runs = modes.runs if modes else ()
+        training = {run.path.split(".")[0] for run in runs if run.training}
+        evaluated = frozenset({run.path.split(".")[0] for run in runs} - training)
+        inquiry = Inquiry(steps, flow, moves, suspects, trained, evaluated=evaluated)
         known.update((parameter.name, inquiry.explain(parameter)) for parameter in suspects)
     known.update(_penalised(steps, flow, moves, known))
     return Fates(

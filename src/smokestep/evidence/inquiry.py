@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from smokestep.evidence import source
-from smokestep.evidence.fate import Fate, FateKind
+from smokestep.evidence.fate import NO_GRAD, Fate, FateKind
 from smokestep.evidence.flow import Flow, Graph, Op
 from smokestep.evidence.paths import Paths
-from smokestep.evidence.reasons import CUTS, cut_reason, zero_reason
+from smokestep.evidence.reasons import CUTS, cut_reason, whole_numbers, zero_reason
 from smokestep.evidence.steps import Movement, Parameter, Steps
 from smokestep.findings import Line
 
@@ -32,8 +32,9 @@ class Inquiry:
         suspects: Sequence[Parameter],
         trained: frozenset[str],
         skipped: Mapping[int, frozenset[int]] | None = None,
+        evaluated: frozenset[str] = frozenset(),
     ) -> None:
-        self.steps, self.moves, self.trained = steps, moves, trained
+        self.steps, self.moves, self.trained, self.evaluated = steps, moves, trained, evaluated
         self.updates = steps.of("update")
         broken = {event.step for event in steps.of("error")}
         self.graphs = [graph for graph in flow.graphs if graph.step not in broken]
@@ -183,6 +184,7 @@ class Inquiry:
                     )
             return self._fate(parameter, "unexplained", "gets no gradient, though nothing cuts it off", step=graph.step)
         own = [op for op in ops if not _installed(op)] or ops
+        own.sort(key=lambda op: whole_numbers(op, graph))  # an index never has gradient: look at entries first
         op = own[0]
         line = _line(op)
         related: list[tuple[Line, str]] = []
@@ -190,10 +192,13 @@ class Inquiry:
             region = source.no_grad_region(op.stack or ((line,) if line else ()))
             if region is not None:
                 line = region[0]
-                related.append((region[1], "turns gradient off"))
+                related.append((region[1], NO_GRAD))
         reason, hint = cut_reason(op, graph)
         related.extend((at, "cut here as well") for at in _others(own[1:], line))
-        return self._fate(parameter, "cut", reason, line, tuple(related), hint, op, True, _installed(op), graph.step)
+        # A target taken without gradient, or a part in evaluation mode, may well be left out of training on purpose.
+        meant = not op.grad or op.name in ("detach", "detach_", "data")
+        certain = not meant or (paths.feeds(op, roots) and parameter.owner.split(".")[0] not in self.evaluated)
+        return self._fate(parameter, "cut", reason, line, tuple(related), hint, op, certain, _installed(op), graph.step)
 
     def _zero(self, parameter: Parameter, graph: Graph, paths: Paths, bit: int, roots: frozenset[int]) -> Fate:
         for op, made, read in paths.vanishes(bit, roots):

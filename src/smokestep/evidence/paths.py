@@ -73,6 +73,9 @@ class Paths:
     def _requires(self, value: int) -> bool:
         return value in self.graph.values and self.graph.values[value].requires_grad
 
+    def _floating(self, value: int) -> bool:
+        return value in self.graph.values and "float" in self.graph.values[value].dtype
+
     def needed(self, roots: frozenset[int]) -> set[int]:
         """Every value that the roots were computed from, themselves included."""
         if roots not in self._needed:
@@ -123,13 +126,26 @@ class Paths:
             found = self._cuts[roots] = []
             for op in self.graph.ops:
                 label = 0
+                kept = self._of(self.history, op.makes)  # of several results, those beside it that keep the history
                 for made in op.makes:
                     if made in needed:
-                        label |= self.value.get(made, 0) & ~self.history.get(made, 0)
+                        lost = self.value.get(made, 0) & ~self.history.get(made, 0)
+                        label |= lost & ~kept if self._floating(made) else lost
                 label &= self._of(self.history, op.reads)
                 if label:
                     found.append((op, label))
         return [op for op, label in self._cuts[roots] if label & bit]
+
+    def feeds(self, cut: Op, roots: frozenset[int]) -> bool:
+        """Whether what this op makes is worked on by a trainable layer on its way to the roots: a target is not."""
+        needed, reached = self.needed(roots), set(cut.makes)
+        for op in self.graph.ops:
+            if not reached.isdisjoint(op.reads) and not needed.isdisjoint(op.makes):
+                layer = any(self.graph.values[each].kind == "parameter" for each in op.reads if self._requires(each))
+                if layer and any(map(self._requires, op.makes)):
+                    return True
+                reached.update(op.makes)
+        return False
 
     def ends(self, bit: int) -> tuple[list[Op], list[Op]]:
         """Where the gradient history of a suspect ends: the last ops on it, and those that look at their results.

@@ -51,13 +51,18 @@ ADDS = frozenset("linear conv1d conv2d conv3d add __add__ addmm layer_norm batch
 SATURATES = frozenset("sigmoid sigmoid_ tanh tanh_ softmax log_softmax erf".split())
 
 
+def whole_numbers(op: Op, graph: Graph) -> bool:
+    """Whether an op gives integers or truth values alone."""
+    return all(graph.values[made].dtype.removeprefix("torch.") in INTEGERS for made in op.makes if made in graph.values)
+
+
 def cut_reason(op: Op, graph: Graph) -> tuple[str, str]:
     """Why no gradient passes an op that has one on its input and none on its result."""
     if op.name in CUTS:
         return CUTS[op.name]
     if not op.grad:
         return (
-            "gradient is turned off there",
+            "gradient is turned off",
             "move it out of `no_grad`, or leave the parameter out of the optimizer",
         )
     kinds = {graph.values[made].dtype.removeprefix("torch.") for made in op.makes if made in graph.values}
