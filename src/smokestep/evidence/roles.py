@@ -39,7 +39,7 @@ class Push:
     log-probabilities the outputs were multiplied with, and which it moved as well. `sign`: of d loss / d output, if it
     is the same throughout. `target`: the one number that a loss compares the outputs with. `origin`: what the networks
     in `over` were given: elements of the batch by name, "noise" drawn in the step, "" for data without a name.
-    `custom`: a custom autograd function lies on the way.
+    `custom`: a custom autograd function lies on the way. `stale`: the update used gradients that one had used before.
     """
 
     step: int
@@ -58,6 +58,7 @@ class Push:
     target: float | None = None
     origin: frozenset[str] = frozenset()
     custom: bool = False
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def pushes(steps: Steps, gradients: Gradients, flow: Flow, losses: Losses, *, ev
     if len(networks) < 2:
         return Roles((), networks)
     used: dict[int, dict[str, Event]] = {}  # backward pass -> what used its gradient
+    stale = {use.event.index: use.stale.keys() for use in gradients.uses}
     for use in gradients.uses:
         for name, events in use.fresh.items():
             for event in events:
@@ -110,7 +112,9 @@ def pushes(steps: Steps, gradients: Gradients, flow: Flow, losses: Losses, *, ev
                 once = sum(not each.isdisjoint(call.outputs) for each in ends) == 1
                 push = _push(graph, call, backward, needed, moved, by[own[0]], own, targets, even if once else 2.0)
                 along = {name for model in push.along for name in networks[model]}
-                found.append(replace(push, movers=frozenset(by[name].subject for name in along & by.keys())))
+                movers = frozenset(by[name].subject for name in along & by.keys())
+                old = not stale[push.update.index].isdisjoint(own)
+                found.append(replace(push, movers=movers, stale=old))
     return Roles(tuple(found), networks)
 
 

@@ -45,8 +45,8 @@ def training() -> smokestep.Training:
 When the gradients themselves are the product (saliency, federated averaging elsewhere).
 
 ## Source
-The catalogue of faults of this project, E5. `patience` is the number of steps to which a recording is extended when no
-update was seen.
+The catalogue of faults of this project, E5. `patience` is the number of backward passes after which a loop
+without any update looks wrong; a recording is extended to 16 steps when it saw none.
 """
 
 from __future__ import annotations
@@ -86,12 +86,14 @@ def no_step(
     first = backwards[0].index
     thrown = [event for event in steps.of("zero_grad") if event.index > first and waiting & set(event.parameters)]
     names = ", ".join(each.name for each in steps.optimizers)
-    if not thrown and steps.count < patience:
-        yield Open(f"no update in {steps.count} steps; the loop may be accumulating gradients over more")
+    if not thrown and len(backwards) < patience:
+        yield Open(
+            f"no update after {len(backwards)} backward passes; the loop may be accumulating gradients over more"
+        )
         return
     yield Finding(
-        f"{len(backwards)} backward passes in {steps.count} steps gave {len(waiting)} parameters gradient, and no "
-        "optimizer stepped" + (": the gradients are cleared unused" if thrown else ""),
+        f"{len(backwards)} backward passes gave {len(waiting)} parameters gradient, and no optimizer stepped"
+        + (": the gradients are cleared unused" if thrown else ""),
         where=Place.of(names, backwards[-1].line),
         cause=backwards[-1].line,
         hint=f"call {steps.optimizers[0].name}.step() after the backward pass",

@@ -58,7 +58,7 @@ from smokestep.evidence.steps import Event, Steps
 from smokestep.findings import Finding, Line, NotApplicable, Open, Place, Severity
 
 
-@check(severity="defect", since="0.1", explains=("foreign-parameters",))
+@check(severity="defect", since="0.1")
 def stale_gradients(steps: Steps, gradients: Gradients) -> Iterator[Finding | Open | NotApplicable]:
     if steps.own_loop:
         yield NotApplicable("the loop was smokestep's own")

@@ -64,7 +64,7 @@ from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place, Severity
 
 
-@check(severity="defect", since="0.1")
+@check(severity="defect", since="0.1", explains=("stale-gradients",))
 def foreign_parameters(steps: Steps, roles: Roles) -> Iterator[Finding | NotApplicable]:
     if len(roles.networks or ()) < 2:
         yield NotApplicable("fewer than two networks were called by themselves")
@@ -115,8 +115,8 @@ def _against(these: Sequence[Push], those: Sequence[Push]) -> tuple[Push, Push, 
     """Whether the one loss (`these`) is foreign to a network that the other (`those`) trains."""
     foreign, own = these[0], those[0]
     together = not {push.update.index for push in these}.isdisjoint(push.update.index for push in those)
-    if together and foreign.update.subject in foreign.movers:
-        return None  # one update of both networks by the sum of two losses
+    if together and (foreign.update.subject in foreign.movers or any(push.stale for push in these)):
+        return None  # one update of both networks by the sum of two losses; or gradients that are never cleared
     if all(push.along and not push.custom for push in these):
         on = [p for p in those if p.over & foreign.along and p.origin == foreign.origin and not p.custom]
         if on and len(these) <= len(those):
