@@ -149,18 +149,21 @@ class Inquiry:
             )
         elif use.kind == "bare":
             hint = "assign the result"
-        elif use.kind in ("discarded", "stored", "read") or use.several or use.kind == "returned":
-            certain = False
-        elif use.kind == "unread":
+        elif use.kind == "unread" and not use.several:
             hint = f"use `{use.name}`, or remove the line"
+        else:
+            certain = use.kind in ("overwritten", "unknown")
+        if not certain:
+            reason = "gives a result that nothing on the way to the loss uses"
+        inside = _installed(op) and not (certain and use.kind in ("overwritten", "unread", "bare"))
+        if op.line and line and op.line != line:
+            related.append((op.line, "where it is computed"))
         for look in looks[-1:]:
             at = _line(look)
             if at and at != line and look.escapes:
                 related.append((at, f"only looks at it (`{look.name}`)"))
         related.extend((at, "also computed from it, also unused") for at in _others(own[:-1], line))
-        return self._fate(
-            parameter, "dropped", reason, line, tuple(related), hint, op, certain, _installed(op), graph.step
-        )
+        return self._fate(parameter, "dropped", reason, line, tuple(related), hint, op, certain, inside, graph.step)
 
     def _comes_back(self, escape: Op, graph: Graph, paths: Paths) -> bool:
         """Whether the plain numbers that an op gives are used on: in a tensor again, or by the model's own code."""
@@ -197,7 +200,8 @@ class Inquiry:
         related.extend((at, "cut here as well") for at in _others(own[1:], line))
         # A target taken without gradient, or a part in evaluation mode, may well be left out of training on purpose.
         meant = not op.grad or op.name in ("detach", "detach_", "data")
-        certain = not meant or (paths.feeds(op, roots) and parameter.owner.split(".")[0] not in self.evaluated)
+        left_out = parameter.installed or parameter.owner.split(".")[0] in self.evaluated
+        certain = not meant or (paths.feeds(op, roots) and not left_out)
         return self._fate(parameter, "cut", reason, line, tuple(related), hint, op, certain, _installed(op), graph.step)
 
     def _zero(self, parameter: Parameter, graph: Graph, paths: Paths, bit: int, roots: frozenset[int]) -> Fate:

@@ -19,6 +19,8 @@ SHAPE_ONLY = frozenset(
 # Calls whose result starts without a gradient history even where it says that it requires gradient.
 FRESH = frozenset("tensor detach detach_ data from_numpy new_tensor".split())
 
+# Calls that give a result for each argument.
+PAIRWISE = frozenset("broadcast_tensors meshgrid atleast_1d atleast_2d atleast_3d align_tensors".split())
 # Calls that make a tensor of what Python or NumPy hold.
 IMPORTS = frozenset("tensor as_tensor asarray from_numpy FloatTensor Tensor".split())
 
@@ -56,7 +58,10 @@ class Paths:
         for op in graph.ops:
             if op.name in SHAPE_ONLY or op.id in skipped:
                 continue
-            by_value = self._of(self.value, op.reads) if op.reads else DATA
+            reads = op.reads
+            if op.name in PAIRWISE and not self._requires_any(op.makes):
+                reads = tuple(each for each in op.reads if not self._requires(each))
+            by_value = self._of(self.value, reads) if op.reads else DATA
             by_gradient = 0 if op.name in FRESH else self._of(self.history, op.reads)
             for made in op.makes:
                 self.value[made] = self.value.get(made, 0) | by_value
@@ -72,6 +77,9 @@ class Paths:
 
     def _requires(self, value: int) -> bool:
         return value in self.graph.values and self.graph.values[value].requires_grad
+
+    def _requires_any(self, values: Iterable[int]) -> bool:
+        return any(map(self._requires, values))
 
     def _floating(self, value: int) -> bool:
         return value in self.graph.values and "float" in self.graph.values[value].dtype
@@ -142,7 +150,7 @@ class Paths:
         for op in self.graph.ops:
             if not reached.isdisjoint(op.reads) and not needed.isdisjoint(op.makes):
                 layer = any(self.graph.values[each].kind == "parameter" for each in op.reads if self._requires(each))
-                if layer and any(map(self._requires, op.makes)):
+                if layer and self._requires_any(op.makes):
                     return True
                 reached.update(op.makes)
         return False

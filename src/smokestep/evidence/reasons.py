@@ -36,6 +36,7 @@ FLAT = frozenset(
     "round round_ floor floor_ ceil ceil_ trunc trunc_ fix sign sign_ sgn heaviside floor_divide __floordiv__ "
     "floor_divide_ threshold_backward rint quantize frac_int fake_quantize div_floor".split()
 )
+DRAWS = frozenset("normal bernoulli bernoulli_ multinomial poisson binomial _standard_gamma _sample_dirichlet".split())
 PRODUCTS = frozenset(
     "mul mul_ multiply __mul__ __rmul__ __imul__ div true_divide __truediv__ matmul mm bmm __matmul__ __rmatmul__ "
     "linear einsum addmm baddbmm dot mv".split()
@@ -60,6 +61,8 @@ def cut_reason(op: Op, graph: Graph) -> tuple[str, str]:
     """Why no gradient passes an op that has one on its input and none on its result."""
     if op.name in CUTS:
         return CUTS[op.name]
+    if op.name in DRAWS:
+        return f"`{op.name}` draws a sample, which has no gradient", "use rsample(), or a loss on log_prob"
     if not op.grad:
         return (
             "gradient is turned off",
