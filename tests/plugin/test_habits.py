@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy  # noqa: F401  (an inner run must not be the first to import it: it would do so once a test)
 import pytest
-import torch  # noqa: F401
 
 LEAKS = """
     import pytest, torch

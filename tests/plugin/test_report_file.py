@@ -6,9 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy  # noqa: F401  (an inner run must not be the first to import it: it would do so once a test)
 import pytest
-import torch  # noqa: F401
 
 TESTS = """
     import smokestep, torch
