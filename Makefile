@@ -18,9 +18,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,dev]"
 	touch $@
 
-demo: $(READY)  ## watch smokestep find the bug in a real training script
+demo: $(READY)  ## watch smokestep find the bug in a real training script, and pass its repaired twin
 	@$(BIN)/smokestep run examples/digits.py; status=$$?; \
 	  test $$status -eq 1 || { echo "expected a defect (exit code 1), got exit code $$status"; exit 1; }
+	@$(BIN)/smokestep run examples/digits_fixed.py
 
 test: check  ## run every check on the code, and every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests

@@ -22,16 +22,23 @@ def large_update(steps: Steps, *, limit: float = 0.1):
     """Finds parameters that one update moved by a large part of their size."""
     if not steps.of("update"):
         yield NotApplicable("no optimizer stepped")
-    for parameter in steps.parameters:
-        moves = [move for move in steps.moves(parameter.name) if move.scale > 0]
-        largest = max((move.update / move.scale for move in moves), default=0.0)
-        if largest > limit:
-            yield Finding(
-                f"one update moved it by {largest:.0%} of its largest entry; the limit is {limit:.0%}",
-                where=Place.of(parameter.name, parameter.built),
-                hint="lower the learning rate, or warm it up",
-                subjects=(parameter.name,),
-            )
+    shares = {
+        parameter.name: max(
+            (move.update / move.scale for move in steps.moves(parameter.name) if move.scale), default=0.0
+        )
+        for parameter in steps.parameters
+    }
+    large = [name for name, share in shares.items() if share > limit]
+    if large:
+        worst = max(large, key=shares.__getitem__)
+        line = next((event.line for event in steps.of("update")), None)
+        yield Finding(
+            f"one update moved {worst} by {shares[worst]:.0%} of its largest entry; the limit is {limit:.0%}",
+            where=Place.of(", ".join(large), line),
+            cause=line,
+            hint="lower the learning rate, or warm it up",
+            subjects=tuple(large),
+        )
 
 
 def training(lr=0.5):

@@ -5,6 +5,7 @@ python examples/gan_roles.py --shared   # one optimizer for both steps: the find
 """
 
 import argparse
+import functools
 import math
 
 import torch
@@ -59,7 +60,7 @@ def main():
     parser = argparse.ArgumentParser(description="Examine a GAN whose roles are declared.")
     parser.add_argument("--shared", action="store_true", help="one optimizer for both steps, the bug")
     args = parser.parse_args()
-    print(smokestep.examine(lambda: training(args.shared)))
+    print(smokestep.examine(functools.partial(training, args.shared)))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ def subject(training: Any) -> Subject:
     function = next(iter(training.steps.values())) if isinstance(training, Training) else training
     if isinstance(training, Training) and training.own_loop:
         return Subject("parts")
-    code = getattr(inspect.unwrap(getattr(function, "func", function)), "__code__", None)
+    function = getattr(function, "func", function)  # functools.partial
+    code = getattr(inspect.unwrap(function), "__code__", None)
     name = getattr(function, "__name__", type(function).__name__)
     return Subject(name, code.co_filename if code else None, code.co_firstlineno if code else None)
 
