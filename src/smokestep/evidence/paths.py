@@ -46,6 +46,7 @@ class Paths:
         self._runs = [(call.index, max(call.outputs, default=call.index)) for call in graph.calls]
         self._needed: dict[frozenset[int], set[int]] = {}
         self._cuts: dict[frozenset[int], list[tuple[Op, int]]] = {}
+        self._feeding: dict[frozenset[int], set[int]] = {}
         self._ends: list[tuple[Op, int]] | None = None
         self._vanishes: dict[frozenset[int], list[tuple[Op, int, Value, list[Value]]]] = {}
         for value in graph.values.values():
@@ -146,14 +147,16 @@ class Paths:
 
     def feeds(self, cut: Op, roots: frozenset[int]) -> bool:
         """Whether what this op makes is worked on by a trainable layer on its way to the roots: a target is not."""
-        needed, reached = self.needed(roots), set(cut.makes)
-        for op in self.graph.ops:
-            if not reached.isdisjoint(op.reads) and not needed.isdisjoint(op.makes):
+        if roots not in self._feeding:
+            needed = self.needed(roots)
+            found = self._feeding[roots] = set()
+            for op in reversed(self.graph.ops):
+                if needed.isdisjoint(op.makes):
+                    continue
                 layer = any(self.graph.values[each].kind == "parameter" for each in op.reads if self._requires(each))
-                if layer and self._requires_any(op.makes):
-                    return True
-                reached.update(op.makes)
-        return False
+                if (layer and self._requires_any(op.makes)) or not found.isdisjoint(op.makes):
+                    found.update(op.reads)
+        return not self._feeding[roots].isdisjoint(cut.makes)
 
     def ends(self, bit: int) -> tuple[list[Op], list[Op]]:
         """Where the gradient history of a suspect ends: the last ops on it, and those that look at their results.
