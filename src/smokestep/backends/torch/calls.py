@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from smokestep.backends.torch.frames import Raw
-from smokestep.backends.torch.meters import Tracked
+from smokestep.backends.torch.meters import Tracked, comparable, measurable
 
 Tensor = torch.Tensor
 
@@ -29,9 +29,11 @@ class Noted:
 class Called:
     """One call of a root model."""
 
-    def __init__(self, event: Noted, module: nn.Module, inputs: list[tuple[str, int]], varied: bool) -> None:
+    def __init__(
+        self, event: Noted, module: nn.Module, inputs: list[tuple[str, int]], varied: bool, grad: bool
+    ) -> None:
         self.event, self.module, self.inputs, self.varied = event, module, inputs, varied
-        self.training, self.grad = module.training, torch.is_grad_enabled()
+        self.training, self.grad = module.training, grad
         self.outputs: list[int] = []
         self.spread: list[Tensor | None] = []
         self.ranges: list[Tensor | None] = []
@@ -48,6 +50,7 @@ def arguments(module: nn.Module, args: Sequence[Any]) -> Iterable[tuple[str, Ten
 
 
 def flat(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    """The tensors in nested arguments, each with its path."""
     if isinstance(value, Tensor):
         yield name, value
     elif depth < 4 and isinstance(value, Mapping):
@@ -59,32 +62,30 @@ def flat(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, Tensor]]:
 
 
 def varies(tensor: Tensor) -> bool:
-    if (
-        tensor.dim() == 0
-        or tensor.shape[0] < 2
-        or tensor.layout is not torch.strided
-        or tensor.is_meta
-        or not tensor.numel()
-    ):
+    """Whether the first rows of a tensor differ from each other."""
+    if not measurable(tensor) or tensor.dim() == 0 or tensor.shape[0] < 2 or not tensor.numel():
         return False
     plain = tensor.detach()[:64]
     return bool((plain[1:] != plain[:1]).any())
 
 
 def spread(tensor: Tensor) -> Tensor | None:
-    if (
-        not tensor.is_floating_point()
-        or tensor.dim() == 0
-        or tensor.shape[0] < 2
-        or not tensor.numel()
-        or tensor.layout is not torch.strided
-    ):
+    """The largest difference between rows of dimension 0; None where there are no rows to compare."""
+    if not measurable(tensor) or not tensor.is_floating_point() or not tensor.numel():
         return None
-    low, high = torch.aminmax(tensor.detach(), dim=0)
+    if tensor.dim() == 0 or tensor.shape[0] < 2:
+        return None
+    low, high = torch.aminmax(comparable(tensor), dim=0)
     return (high - low).max()
 
 
 def extremes(tensor: Tensor) -> Tensor | None:
-    if not tensor.is_floating_point() or not tensor.numel() or tensor.layout is not torch.strided or tensor.is_meta:
+    """The least and greatest entry of an output, None where it has none."""
+    if not measurable(tensor) or not tensor.is_floating_point() or not tensor.numel():
         return None
-    return torch.stack(torch.aminmax(tensor.detach()))
+    return torch.stack(torch.aminmax(comparable(tensor)))
+
+
+def number(value: Any) -> float | None:
+    """A plain number, of a learning rate or a limit that may be a tensor."""
+    return float(value) if isinstance(value, (int, float, Tensor)) else None
