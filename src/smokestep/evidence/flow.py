@@ -111,7 +111,10 @@ class Backward:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The dataflow of one step. `opaque`: names and lines of calls whose inside was not seen (scripted modules, C++)."""
+    """The dataflow of one step. `opaque`: names and lines of calls whose inside was not seen (scripted modules, C++).
+
+    Walks cost what they reach: which op made a value, and which read it, is kept by value.
+    """
 
     step: int
     values: Mapping[int, Value]
@@ -119,6 +122,17 @@ class Graph:
     backwards: tuple[Backward, ...]
     calls: tuple[Call, ...] = ()
     opaque: tuple[tuple[str, Line | None], ...] = ()
+    _made: Mapping[int, Op] = field(init=False, repr=False, compare=False)
+    _readers: Mapping[int, tuple[Op, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        readers: defaultdict[int, list[Op]] = defaultdict(list)
+        for op in self.ops:
+            for value in dict.fromkeys(op.reads):
+                readers[value].append(op)
+        made = {value: op for op in self.ops for value in op.makes}
+        object.__setattr__(self, "_made", made)
+        object.__setattr__(self, "_readers", {value: tuple(ops) for value, ops in readers.items()})
 
     @property
     def roots(self) -> frozenset[int]:
@@ -128,17 +142,25 @@ class Graph:
     def forward_of(self, sources: Iterable[int], through: Callable[[Op], bool] = lambda op: True) -> frozenset[int]:
         """Every value computed from `sources`, themselves included, along ops for which `through` holds."""
         reached = set(sources)
-        for op in self.ops:    # ops are in order of execution, so one pass suffices
-            if through(op) and not reached.isdisjoint(op.reads):
-                reached.update(op.makes)
+        ahead = list(reached)
+        while ahead:
+            for op in self._readers.get(ahead.pop(), ()):
+                if through(op):
+                    new = [value for value in op.makes if value not in reached]
+                    reached.update(new)
+                    ahead += new
         return frozenset(reached)
 
     def backward_of(self, sinks: Iterable[int], through: Callable[[Op], bool] = lambda op: True) -> frozenset[int]:
         """Every value that `sinks` were computed from, themselves included, along ops for which `through` holds."""
         needed = set(sinks)
-        for op in reversed(self.ops):
-            if through(op) and not needed.isdisjoint(op.makes):
-                needed.update(op.reads)
+        ahead = list(needed)
+        while ahead:
+            op = self._made.get(ahead.pop())
+            if op is not None and through(op):
+                new = [value for value in op.reads if value not in needed]
+                needed.update(new)
+                ahead += new
         return frozenset(needed)
 
     def passes_gradient(self, op: Op) -> bool:
@@ -147,16 +169,11 @@ class Graph:
 
     def maker(self, value: int) -> Op | None:
         """The op that made a value, None for sources."""
-        made_by = self.values[value].op if value in self.values else None
-        return next((op for op in self.ops if op.id == made_by), None) if made_by is not None else None
+        return self._made.get(value)
 
     def readers(self) -> Mapping[int, tuple[Op, ...]]:
         """For every value read, the ops that read it, in order."""
-        found: defaultdict[int, list[Op]] = defaultdict(list)
-        for op in self.ops:
-            for value in dict.fromkeys(op.reads):
-                found[value].append(op)
-        return {value: tuple(ops) for value, ops in found.items()}
+        return self._readers
 
     def sources(self, kind: ValueKind, name: str | None = None) -> tuple[Value, ...]:
         """The source values of one kind, of one name if given."""

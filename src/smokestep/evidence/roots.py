@@ -112,9 +112,12 @@ def bare_root(graph: Graph, backward: Backward, losses: Losses, number: float | 
     return cut[-1] if cut else graph.maker(same[-1].result) if same and same[-1].prediction.requires_grad else None
 
 
-def added_as_a_number(graph: Graph, call: LossCall) -> Op | None:
-    """The cut through which a loss with a gradient history enters a root, if it enters only as a summand's number."""
-    if not call.prediction.requires_grad or call.result in fed_by_gradient(graph):
+def added_as_a_number(graph: Graph, call: LossCall, fed: frozenset[int]) -> Op | None:
+    """The cut through which a loss with a gradient history enters a root, if it enters only as a summand's number.
+
+    `fed`: the values from which gradient has a way to a root.
+    """
+    if not call.prediction.requires_grad or call.result in fed:
         return None
     needed, reached = graph.backward_of(graph.roots), {call.result}
     numbers: dict[int, Op] = {}

@@ -290,10 +290,11 @@ class Assembly:
         seen = self.recorder.tracer.losses
         scalars = numbers([scalar for _, scalar in seen])
         calls = []
+        finish = [losses.finisher(graph) for graph in flow.graphs]
         for (each, _), scalar in zip(seen, scalars, strict=True):
             each.step = self.step_of(each.op)
-            if each.step < len(flow.graphs):
-                calls.append(losses.finish(each, flow.graphs[each.step], scalar))
+            if each.step < len(finish):
+                calls.append(finish[each.step](each, scalar))
         return Losses(tuple(calls))
 
     def _modes(self, graphs: Graphs) -> Modes:

@@ -7,7 +7,7 @@ a device; `finish` is a pure function of what was observed and of the step's gra
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch.nn import _reduction
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from smokestep.evidence.flow import Graph
+from smokestep.evidence.flow import Graph, Op
 from smokestep.evidence.losses import LossCall, Operand
 from smokestep.evidence.origins import bare, maker_of, normalised_along, signs
 
@@ -191,7 +191,7 @@ def _measure(
     ignored: int | None = None,
     counted: bool = False,
 ) -> Measured:
-    """The operand's attributes and statistics: none for a tensor without readable entries (meta, over several devices)."""
+    """The attributes and the statistics: none for a tensor without readable entries (meta, over several devices)."""
     measured = Measured(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), bool(tensor.requires_grad))
     try:
         found = _statistics(tensor, along, exponentials, ignored, counted)
@@ -246,8 +246,29 @@ def _wide(tensor: torch.Tensor) -> torch.dtype:
 
 
 def finish(seen: Seen, graph: Graph, result_scalar: float | None) -> LossCall:
-    """The call as evidence, once the step's graph is whole."""
-    op = next((each for each in graph.ops if each.id == seen.op), None)
+    """One call as evidence, once the step's graph is whole."""
+    return finisher(graph)(seen, result_scalar)
+
+
+def finisher(graph: Graph) -> Callable[[Seen, float | None], LossCall]:
+    """Turns the calls of one step into evidence; what they ask of the whole graph is asked once."""
+    ops = {op.id: op for op in graph.ops}
+    needed, entering = graph.backward_of(graph.roots), signs(graph)
+
+    def told(seen: Seen, result_scalar: float | None) -> LossCall:
+        return _told(seen, graph, result_scalar, ops.get(seen.op), needed, entering)
+
+    return told
+
+
+def _told(
+    seen: Seen,
+    graph: Graph,
+    result_scalar: float | None,
+    op: Op | None,
+    needed: frozenset[int],
+    entering: Mapping[int, int | None],
+) -> LossCall:
     if op is not None:
         seen.prediction_value, seen.target_value = (
             op.reads[index] if index is not None and index < len(op.reads) else -1 for index in seen.positions
@@ -273,10 +294,10 @@ def finish(seen: Seen, graph: Graph, result_scalar: float | None) -> LossCall:
         weighted=seen.weighted,
         label_smoothing=seen.label_smoothing,
         log_target=seen.log_target,
-        reaches_root=seen.result_value in graph.backward_of(graph.roots),
+        reaches_root=seen.result_value in needed,
         gradient=prediction_value.gradient if prediction_value else None,
         grad=op.grad if op else True,
-        sign=signs(graph).get(seen.result_value),
+        sign=entering.get(seen.result_value),
     )
 
 

@@ -53,7 +53,7 @@ from collections.abc import Iterator
 from smokestep.check import Said, check
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
-from smokestep.evidence.roots import added_as_a_number, bare_root
+from smokestep.evidence.roots import added_as_a_number, bare_root, fed_by_gradient
 from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place
 
@@ -78,8 +78,9 @@ def detached_loss(losses: Losses, flow: Flow, steps: Steps) -> Iterator[Said]:
                 hint="call backward on the loss itself; take `.item()` or `.detach()` only for logging",
                 related=((line, "backward is called here"),) if line and cut.line and line != cut.line else (),
             )
+    fed = {graph.step: fed_by_gradient(graph) for graph in flow.graphs}
     for group in losses.trained():
-        cuts = [added_as_a_number(flow.graphs[call.step], call) for call in group]
+        cuts = [added_as_a_number(flow.graphs[call.step], call, fed[call.step]) for call in group]
         if all(cuts) and (op := cuts[0]):
             yield Finding(
                 message=f"`{group[0].name}` is added to the loss as a number (`{op.name}`): it contributes no gradient",

@@ -74,7 +74,7 @@ def ignored_target(losses: Losses, flow: Flow) -> Iterator[Said]:
         if call.name in DISTANCES and all(_itself(each, graph) for each, graph in pairs):
             what = "the prediction with itself: the loss is 0 whatever the network says"
             severity = call.severity or Severity.DEFECT
-        elif all(_idle_labels(graph) for graph in graphs):
+        elif all(_idle_labels(flow.graphs[step]) for step in {each.step for each in group}):
             if all(_from_itself(each, graph) and not _blank(each) for each, graph in pairs):
                 what = "the prediction with something computed from that same prediction, and no label reaches a loss"
             elif len(groups) == 1 and call.name in DISTANCES and all(_blank(each) for each in group):

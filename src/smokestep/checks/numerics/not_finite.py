@@ -67,16 +67,16 @@ def not_finite(numbers: Numbers) -> Iterator[Said]:
     made = {"nan": "NaN", "inf": "Inf"}[first.kind]
     why = f": {first.detail}" if first.detail else ""
     if first.inputs:
-        message = f"{first.inputs} held NaN or Inf when step {first.step} began"
+        message = f"{first.inputs} held NaN or Inf when step {first.step + 1} began"
         hint = "clean the data, or find what wrote it"
     elif first.op == "step":
-        message = f"the optimizer made NaN or Inf in step {first.step}{why}"
+        message = f"the optimizer made NaN or Inf in step {first.step + 1}{why}"
         hint = "look for a division by 0 in the update: an eps of 0, a gradient that is 0 throughout"
     elif first.direction == "forward":
-        message = f"`{first.op or 'the loss'}` made {made} in step {first.step}{why}"
+        message = f"`{first.op or 'the loss'}` made {made} in step {first.step + 1}{why}"
         hint = "keep its argument away from the edge (clamp, add a small number), or use a fused, stable function"
     else:
-        message = f"the gradient of `{first.op or 'an operation'}` became {made} in step {first.step}{why}"
+        message = f"the gradient of `{first.op or 'an operation'}` became {made} in step {first.step + 1}{why}"
         hint = "add a small number inside, or mask before the operation and not after it"
     yield Finding(
         message=message,

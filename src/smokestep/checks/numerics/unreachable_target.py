@@ -65,7 +65,7 @@ REGRESSION = frozenset("mse_loss l1_loss smooth_l1_loss huber_loss".split())
 
 
 # `slack`: what may lie out of reach, as a share of the span of the targets: noise on labels at the edge of the range.
-@check(severity="defect", since="0.1", explains=("zero-gradient",))
+@check(severity="defect", since="0.1", explains=("constant-loss", "constant-output", "zero-gradient"))
 def unreachable_target(losses: Losses, flow: Flow, *, slack: float = 0.05) -> Iterator[Said]:
     groups = [group for group in losses.trained() if group[0].prediction.maker in REACH and group[0].target]
     if not groups:
