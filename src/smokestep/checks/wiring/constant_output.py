@@ -60,8 +60,9 @@ def training():
 A model of a whole set, which answers once for all its rows.
 
 ## Source
-FAULTS B15. An output that is constant beside others that are not (a learned standard deviation) is healthy, and so
-is a head initialised to zero, which is constant in the first step only.
+DeepLocalize (Wardat et al., 2021), constant outputs. An output that is constant beside others that are not (a
+learned standard deviation) is healthy, and so is a head initialised to zero, which is constant in the first step
+only.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ A head that this training leaves out on purpose, such as the value head of a pol
 suspicion: an output handed back by the model and ignored by the step, or kept in an attribute.
 
 ## Source
-The article's network of six convolutions that all read the input. FAULTS B2.
+Chase Roberts, "How to unit test machine learning code" (2017): convolutions that are all fed the input image.
+PyTorch's `find_unused_parameters`, which sees that, and not where.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def training():
 A group that a schedule unfreezes later.
 
 ## Source
-FAULTS E2 and F19.
+mltest (Chase Roberts, 2017): declared parameters must train. PyTorch's transfer learning tutorial, for freezing.
 """
 
 from __future__ import annotations

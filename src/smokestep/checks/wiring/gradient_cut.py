@@ -45,8 +45,9 @@ A part that is kept fixed by cutting its gradient, and that the optimizer is han
 the optimizer, or `requires_grad_(False)`, says the same without an allowance.
 
 ## Source
-FAULTS C9 and C10. A detached hidden state, a target network, a straight-through estimator, a stop-gradient beside
-another path: none is told, because only parameters without any gradient in any step are looked at.
+torchtest, "variables must change"; PyTorch's notes on autograd mechanics, "Locally disabling gradient computation".
+A detached hidden state, a target network, a straight-through estimator, a stop-gradient beside another path: none is
+told, because only parameters without any gradient in any step are looked at.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def gradient_cut(fates: Fates) -> Iterator[Said]:
     for cluster in fates.clusters("cut"):
         yield cluster.told(
             f"{cluster.title} got {cluster.first.got} in {fates.steps} steps: "
-            f"the loss uses it only through {cluster.code}, where {cluster.first.reason}"
+            f"the loss uses {cluster.them} only through {cluster.code}, where {cluster.first.reason}"
         )
     for cluster in fates.clusters("opaque"):
         yield Open(f"{cluster.title} got no gradient in {fates.steps} steps; {cluster.first.reason}")

@@ -61,7 +61,7 @@ def training():
 An argument kept for a common interface; a baseline without input.
 
 ## Source
-FAULTS C4; A. Karpathy's input-independent baseline.
+A. Karpathy, "A Recipe for Training Neural Networks" (2019): the input-independent baseline.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ def training():
 An optimizer that keeps a compensation for rounding of its own, such as Kahan summation.
 
 ## Source
-FAULTS J7. Spacing of floating-point numbers: IEEE 754, and bfloat16 with 7 explicit fraction bits.
+The spacing of floating-point numbers: IEEE 754, and bfloat16 with 7 explicit bits of fraction. Micikevicius et al.,
+"Mixed Precision Training" (2018), section 3.1: why a copy of the weights is kept in single precision.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def training():
 A step that only evaluates. It then needs no smoke test.
 
 ## Source
-FAULTS E2 and E5.
+mltest (Chase Roberts, 2017): every trainable variable must change in a step.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def training():
 Never seen to be right. Leave the old tensors out of the optimizer.
 
 ## Source
-FAULTS E1, E6 and E19.
+PyTorch's documentation of `torch.optim`: construct an optimizer after the model has been moved and completed.
 """
 
 from __future__ import annotations
@@ -68,11 +68,15 @@ def stale_optimizer(steps: Steps, fates: Fates) -> Iterator[Said]:
         if not pairs:
             continue
         twins = tuple(twin for _, twin in pairs)
+        them = "it" if len(twins) == 1 else "them"
+        parameters = (steps.parameter(twin) for twin in twins)
+        built = dict.fromkeys(each.built for each in parameters if each and each.built and each.built != optimizer.line)
         yield Finding(
             f"{optimizer.name or optimizer.kind} holds {len(pairs)} tensors that no model uses; in their place "
-            f"{abridged(twins)} got gradient in {fates.steps} steps, and no optimizer holds it",
+            f"{abridged(twins)} got gradient in {fates.steps} steps, and no optimizer holds {them}",
             where=Place.of(abridged(twins), optimizer.line),
             cause=optimizer.line,
             hint="build the optimizer after the model is complete",
             subjects=twins,
+            related=tuple((line, "what it should hold is built here") for line in list(built)[:2]),
         )

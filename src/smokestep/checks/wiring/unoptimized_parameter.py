@@ -42,8 +42,8 @@ def training():
 A part that is kept fixed by leaving it out. `requires_grad_(False)` says so, and saves its gradient.
 
 ## Source
-FAULTS E1 and E2. A probe, an adapter or a loss network leaves out the larger part of a model on purpose: a
-suspicion.
+TrainCheck (OSDI 2025), parameters missing from the optimizer. A probe, an adapter or a network that serves as loss
+leaves out the larger part of a model on purpose: a suspicion.
 """
 
 from __future__ import annotations
@@ -78,9 +78,9 @@ def unoptimized_parameter(fates: Fates, steps: Steps, declared: Declared) -> Ite
         certain = explicit or (2 * len(some) < len(mine) and not optimizer.filtered and _held(optimizer, mine) > 0)
         told = Cluster(tuple(replace(fate, line=optimizer.line or fate.line, certain=certain) for fate in some))
         yield told.told(
-            f"{told.title} got gradient in {fates.steps} steps, and no optimizer holds it: "
+            f"{told.title} got gradient in {fates.steps} steps, and no optimizer holds {told.them}: "
             f"{optimizer.name or 'the optimizer'} holds {_held(optimizer, mine)} of {len(mine)} trainable tensors",
-            "hand it to the optimizer, or freeze it with requires_grad_(False)",
+            f"hand {told.them} to the optimizer, or freeze {told.them} with requires_grad_(False)",
         )
 
 

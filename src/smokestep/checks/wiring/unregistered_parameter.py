@@ -64,7 +64,7 @@ def training():
 A network hidden from `parameters()` on purpose, for its gradient alone. Freezing it says so.
 
 ## Source
-FAULTS B1.
+PyTorch's documentation of `torch.nn.ModuleList`: modules in it "are properly registered", those in a list are not.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def unregistered_parameter(fates: Fates, steps: Steps) -> Iterator[Said]:
         parameter = steps.parameter(cluster.names[0])
         container = parameter.container if parameter else ""
         yield cluster.told(
-            f"{cluster.title} got gradient in {fates.steps} steps and is in no optimizer: {cluster.code} keeps it in "
-            f"a {'plain ' if container == 'attribute' else ''}{container or 'place'} that `parameters()` does not see",
+            f"{cluster.title} got gradient in {fates.steps} steps and no optimizer holds {cluster.them}: "
+            f"{cluster.code} keeps {cluster.them} in a {'plain ' if container == 'attribute' else ''}{container or 'place'} that `parameters()` does not see",
             f"use {REGISTERS.get(container, 'nn.Parameter')}, and build the optimizer afterwards",
         )

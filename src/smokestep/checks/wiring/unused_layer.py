@@ -64,7 +64,7 @@ def training():
 A layer kept so that old checkpoints still load.
 
 ## Source
-FAULTS B3: a declared submodule that is never called.
+DEFault++, among the faults it collects from bug reports: a declared layer that is never called.
 """
 
 from __future__ import annotations

@@ -46,8 +46,9 @@ def training():
 A loss term that is switched off by a weight of 0 for the first epochs; a hinge that is satisfied already.
 
 ## Source
-FAULTS B2, C12, C13. A gate that is initialised to zero and trains is not told: after its first update gradient comes
-through.
+TheDeepChecker (Ben Braiek and Khomh, 2023) and Amazon SageMaker Debugger for dead units, there as thresholds; here
+only an exact zero counts. A gate that is initialised to zero and trains is not told: gradient comes through after
+its first update.
 """
 
 from __future__ import annotations
