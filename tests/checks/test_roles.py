@@ -137,6 +137,15 @@ def test_an_advantage_that_is_not_detached_is_a_suspicion() -> None:
     assert finding.severity is Severity.SUSPICION
 
 
+def test_an_advantage_that_is_not_detached_in_one_loss_of_both_is_a_suspicion() -> None:
+    (finding,) = findings(pushes(push(OWN, scales=GEN, fitted=True)))
+    assert finding.severity is Severity.SUSPICION
+
+
+def test_log_probabilities_weighted_by_what_no_regression_fits_prove_nothing() -> None:
+    assert findings(pushes(push(OWN, scales=GEN))) == []
+
+
 def test_a_single_network_is_not_applicable() -> None:
     said = list(foreign_parameters.judge(ONE, Roles((), {"net": frozenset({"w"})})))
     assert [type(each) for each in said] == [NotApplicable]

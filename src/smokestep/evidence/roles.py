@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LINEAR = TRANSPARENT | JOINS | SUMS | frozenset("neg negative __neg__ sub subtract __sub__ rsub __rsub__".split())
 PRODUCTS = frozenset("mul multiply __mul__ __rmul__ div divide true_divide __truediv__".split())
+REGRESSIONS = frozenset("mse_loss smooth_l1_loss huber_loss l1_loss pow square __pow__".split())
 DRAWN = ("rand", "normal", "bernoulli", "uniform_")  # the beginnings of the names of what draws random numbers
 # What a policy's log-probability is made with.
 LOGARITHMS = frozenset("log log_softmax logsumexp cross_entropy nll_loss log_prob logsigmoid".split())
@@ -34,12 +35,14 @@ class Push:
 
     `line`: the backward pass. `loss`: the line that made what it was called on. `update` used its gradient.
     `over`: the networks whose outputs this call was computed from; `along`: those of them through which gradient went
-    on, and which this backward pass moved as well, by the optimizers in `movers`. `linear`: the loss is linear in the
-    outputs. `used`: position and number of dimensions of the outputs that the loss depends on. `scales`: networks whose
-    log-probabilities the outputs were multiplied with, and which it moved as well. `sign`: of d loss / d output, if it
-    is the same throughout. `target`: the one number that a loss compares the outputs with. `origin`: what the networks
-    in `over` were given: elements of the batch by name, "noise" drawn in the step, "" for data without a name.
+    on, and which this backward pass moved as well. `linear`: the loss is linear in the outputs. `used`: position and
+    number of dimensions of the outputs that the loss depends on. `scales`: networks whose log-probabilities the outputs
+    were multiplied with, and which it moved as well. `movers`: the optimizers that moved those of the two. `sign`: of
+    d loss / d output, if it is the same throughout. `target`: the one number that a loss compares the outputs with.
+    `origin`: what the networks in `over` were given: elements of the batch by name, "noise" drawn in the step, "" for
+    data without a name.
     `custom`: a custom autograd function lies on the way. `stale`: the update used gradients that one had used before.
+    `fitted`: a regression compares the outputs with something.
     """
 
     step: int
@@ -59,6 +62,7 @@ class Push:
     origin: frozenset[str] = frozenset()
     custom: bool = False
     stale: bool = False
+    fitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ def pushes(steps: Steps, gradients: Gradients, flow: Flow, losses: Losses, *, ev
                 own = tuple(sorted(networks[call.model] & by.keys()))
                 once = sum(not each.isdisjoint(call.outputs) for each in ends) == 1
                 push = _push(graph, call, backward, needed, moved, by[own[0]], own, targets, even if once else 2.0)
-                along = {name for model in push.along for name in networks[model]}
+                along = {name for model in push.along | push.scales for name in networks[model]}
                 movers = frozenset(by[name].subject for name in along & by.keys())
                 old = not stale[push.update.index].isdisjoint(own)
                 found.append(replace(push, movers=movers, stale=old))
@@ -178,6 +182,7 @@ def _push(
         sign=_sign(graph, [value for value in call.outputs if value in needed], even),
         target=next((targets[value] for value in sorted(path) if value in targets), None),
         origin=_origin(graph, origin),
+        fitted=any(bare(op.name) in REGRESSIONS for op in ops),
         custom=any(op.outer for op in (*ops, *between)),
     )
 
@@ -198,14 +203,16 @@ def _linear(op: Op, path: frozenset[int]) -> bool:
 
 
 def _scales(graph: Graph, path: frozenset[int], ops: list[Op], moved: set[str]) -> frozenset[str]:
-    """The networks whose log-probabilities multiply values of the path, where only linear operations follow."""
+    """The networks whose log-probabilities multiply values of the path, with only linear operations around."""
     found: set[str] = set()
     for op in ops:
         rest = [read for read in op.reads if read not in path]
         if bare(op.name) not in PRODUCTS or "mul" not in op.name or not rest or not _linear(op, path):
             continue
         after = graph.forward_of(op.makes, graph.passes_gradient) & path
-        if all(_linear(each, after) for each in ops if not after.isdisjoint(each.reads)):
+        before = graph.backward_of([read for read in op.reads if read in path], graph.passes_gradient) & path
+        straight = [each for each in ops if not after.isdisjoint(each.reads) or not before.isdisjoint(each.makes)]
+        if all(_linear(each, path) for each in straight):
             scale = graph.backward_of(rest, graph.passes_gradient)
             if any(bare(each.name) in LOGARITHMS for each in graph.ops if not scale.isdisjoint(each.makes)):
                 found |= {c.model for c in graph.calls if c.model in moved and not scale.isdisjoint(c.outputs)}

@@ -86,7 +86,7 @@ def foreign_parameters(steps: Steps, roles: Roles) -> Iterator[Finding | NotAppl
             (foreign.update.line, "the update"),
         )
         yield Finding(
-            f"{network} is also moved by the loss of {other}: {why}",
+            f"{network} is also moved by the loss of {other}, which {why}",
             where=Place.of(abridged(foreign.parameters), line),
             cause=line,
             hint=f"give {network} and {other} an optimizer each"
@@ -108,6 +108,8 @@ def _proof(pushes: Sequence[Push]) -> tuple[Push, Push, str, Severity | None] | 
         for those in kinds.values():
             if these is not those and (found := _against(these, those)):
                 return found
+        if all(push.scales and push.fitted and not push.along for push in these):
+            return these[0], these[0], "multiplies its output, which is not detached", Severity.SUSPICION
     return None
 
 
@@ -127,9 +129,9 @@ def _against(these: Sequence[Push], those: Sequence[Push]) -> tuple[Push, Push, 
             if _differ({p.sign for p in these}, {p.sign for p in on}):
                 return foreign, on[0], "pushes its output the other way than its own loss", severity
         endless = all(p.linear and any(rank for _, rank in p.used) for p in these) and _one({p.sign for p in these})
-        if endless and not together and all(not p.linear and not p.along and p.used == foreign.used for p in those):
+        if endless and all(not p.linear and not p.along and p.used == foreign.used for p in those):
             return foreign, own, "is linear in its output, which its own loss fits, and so has no least value", None
-    if not together and all(p.scales and p.linear and not p.along for p in these) and all(not p.linear for p in those):
+    if all(p.scales and p.linear and not p.along for p in these) and all(not p.linear for p in those):
         return foreign, own, "multiplies its output, which is not detached", Severity.SUSPICION
     return None
 
