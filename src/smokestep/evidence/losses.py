@@ -38,7 +38,7 @@ class Operand:
     maker: str = ""
     maker_line: Line | None = None
     maker_dim: int | None = None
-    maker_size: int | None = None     # length of that dimension
+    maker_size: int | None = None  # length of that dimension
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class LossCall:
 
     `name`: the functional name ("cross_entropy", "nll_loss", "binary_cross_entropy_with_logits", "mse_loss", …).
     `classes`: length of the class dimension for losses that have one (`class_dim` is that dimension).
-    `result`: value id of what it returned; `loss` its value if scalar; `reaches_root`: it reaches a backward root by value;
-    `gradient`: largest |gradient| that arrived at the prediction, None if none did. `grad`: gradient mode was on.
+    `result`: value id of what it returned; `loss` its value if scalar; `reaches_root`: it reaches a backward root by
+    value; `gradient`: largest |gradient| that arrived at the prediction, None if none did. `grad`: gradient mode on.
     `sign`: +1 or -1 when only sums, means, additions and multiplications by positive or negative constants lie
     between it and the root, else None.
     """

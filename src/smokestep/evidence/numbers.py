@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """One activation call in the last recorded step: over the units of its channel dimension, the share of units that are
-    zero for every sample (`dead`) and the share of entries in the flat part (`saturated`), each in [0, 1]."""
+    """One activation call in the last recorded step.
+
+    Over the units of its channel dimension, the share of units that are zero for every sample (`dead`) and the share
+    of entries in the flat part (`saturated`), each in [0, 1].
+    """
 
     step: int
     op: str
@@ -32,7 +35,7 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One tensor returned by a root model, with the interval promised for it, if any, and where the promise comes from."""
+    """One tensor returned by a root model, with the interval promised for it, if any, and its origin."""
 
     step: int
     model: str
@@ -56,7 +59,7 @@ class Numbers:
 
     @classmethod
     def gather(cls, world: World, of: Of) -> Numbers:
-        """Ranges and activations as recorded; what made numbers not finite, and the outputs, from the dataflow graph."""
+        """Ranges and activations as recorded; what made numbers not finite, and the outputs, from the graph."""
         recorded, graphs = world.recording().numbers, {graph.step: graph for graph in of(Flow).graphs}
         outputs = []
         for output in recorded.outputs:

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from smokestep.world import World
 
 EventKind = Literal[
-    "step",        # a step of the training begins; subject: the name of the step
-    "zero_grad",   # gradients cleared; subject: optimizer or model; parameters: those whose gradient was cleared
-    "forward",     # a root model was called; subject: model; detail: training (bool), grad (bool: grad mode on)
-    "backward",    # subject: ""; parameters: those that received gradient; detail: loss (float or None)
-    "clip",        # gradient clipping; parameters: those clipped
-    "unscale",     # GradScaler.unscale_; subject: optimizer
-    "update",      # an optimizer's step; subject: optimizer; parameters: those it holds with a gradient;
-                   # detail: closure (bool), closure_backwards (int), skipped (bool: GradScaler found inf)
-    "manual",      # parameters written in place outside an optimizer; parameters: those written
-    "scheduler",   # a learning-rate scheduler's step; subject: optimizer
-    "mode",        # train() or eval(); subject: module path; detail: training (bool)
-    "error",       # the step raised; detail: type, message
+    "step",  # a step of the training begins; subject: the name of the step
+    "zero_grad",  # gradients cleared; subject: optimizer or model; parameters: those whose gradient was cleared
+    "forward",  # a root model was called; subject: model; detail: training (bool), grad (bool: grad mode on)
+    "backward",  # subject: ""; parameters: those that received gradient; detail: loss (float or None)
+    "clip",  # gradient clipping; parameters: those clipped
+    "unscale",  # GradScaler.unscale_; subject: optimizer
+    "update",  # an optimizer's step; subject: optimizer; parameters: those it holds with a gradient;
+    # detail: closure (bool), closure_backwards (int), skipped (bool: GradScaler found inf)
+    "manual",  # parameters written in place outside an optimizer; parameters: those written
+    "scheduler",  # a learning-rate scheduler's step; subject: optimizer
+    "mode",  # train() or eval(); subject: module path; detail: training (bool)
+    "error",  # the step raised; detail: type, message
 ]
 
 
@@ -73,7 +73,7 @@ class Parameter:
     built: Line | None = None
     mentions: tuple[Line, ...] | None = None
     explicit: bool = False
-    container: str = ""    # "list", "dict", "tuple", "attribute" for an unregistered one
+    container: str = ""  # "list", "dict", "tuple", "attribute" for an unregistered one
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,8 @@ class Group:
     parameters: tuple[str, ...]
     rates: tuple[float, ...]
     weight_decay: float = 0.0
-    momentum: bool = False    # keeps moving a parameter whose gradient is zero (momentum, Adam moments)
-    maximize: bool = False    # climbs the loss
+    momentum: bool = False  # keeps moving a parameter whose gradient is zero (momentum, Adam moments)
+    maximize: bool = False  # climbs the loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,11 @@ class Optimizer:
     name: str
     kind: str
     groups: tuple[Group, ...]
-    line: Line | None = None      # where it was constructed, if seen
+    line: Line | None = None  # where it was constructed, if seen
     stale: tuple[tuple[str, str], ...] = ()
     updates: int = 0
-    needs_closure: bool = False   # re-evaluates the loss inside step (LBFGS)
-    filtered: bool = False        # its construction line, or the lines that build its list, pick parameters by a condition
+    needs_closure: bool = False  # re-evaluates the loss inside step (LBFGS)
+    filtered: bool = False  # its construction line, or the lines that build its list, pick by a condition
 
 
 @dataclass(frozen=True, slots=True)
