@@ -18,7 +18,7 @@ from smokestep.backends.torch.events import listening
 from smokestep.backends.torch.naming import Words, all_optimizers
 from smokestep.backends.torch.recorder import Recorder, StopWatching
 from smokestep.training import Training
-from smokestep.world import Recording
+from smokestep.world import NotOffered, Recording
 
 __all__ = ["StopWatching", "live", "open_world"]
 
@@ -67,7 +67,7 @@ class TorchWorld:
             recorder.end()
         seconds = time.perf_counter() - started
         recorder.tracer.paused += 1
-        return Assembly(recorder, training, seconds).recording()
+        return _assembled(recorder, training, seconds)
 
     def _run(self) -> None:
         recorder, training = self._recorder, self._training
@@ -87,6 +87,12 @@ class TorchWorld:
         if not self._recorder.updates and self._recorder.optimizers and done < PATIENCE:
             return not any(event.kind == "manual" for event in self._recorder.events)
         return done < self._steps + MORE and _untaken(self._recorder)
+
+
+def _assembled(recorder: Recorder, training: Training | None, seconds: float) -> Recording:
+    if recorder.tracer.failure:
+        raise NotOffered(f"the recorder failed, the training did not: {recorder.tracer.failure}; please report it")
+    return Assembly(recorder, training, seconds).recording()
 
 
 def _untaken(recorder: Recorder) -> bool:
@@ -148,7 +154,7 @@ class TorchLive:
             recorder = self.recorder
             recorder.tracer.paused += 1
             recorder.finish()
-            self._recording = Assembly(recorder, None, time.perf_counter() - recorder.started).recording()
+            self._recording = _assembled(recorder, None, time.perf_counter() - recorder.started)
         return self._recording
 
     def describe(self) -> Mapping[str, str]:

@@ -21,6 +21,7 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from smokestep.backends.torch import frames
+from smokestep.backends.torch.quiet import During, guarded
 
 
 def _patch(stack: ExitStack, owner: Any, name: str, around: Callable[..., Any]) -> None:
@@ -46,10 +47,12 @@ def listening(recorder: Any) -> Iterator[None]:
     """Tell the recorder of everything that happens to the loop while the block runs."""
     with ExitStack() as stack:
         for handle in (
-            register_module_forward_pre_hook(recorder.running.entering),
-            register_module_forward_hook(recorder.running.left, with_kwargs=True, always_call=True),
-            register_optimizer_step_pre_hook(recorder.updating),
-            register_optimizer_step_post_hook(recorder.updated),
+            register_module_forward_pre_hook(guarded(recorder.tracer, recorder.running.entering)),
+            register_module_forward_hook(
+                guarded(recorder.tracer, recorder.running.left), with_kwargs=True, always_call=True
+            ),
+            register_optimizer_step_pre_hook(guarded(recorder.tracer, recorder.updating)),
+            register_optimizer_step_post_hook(guarded(recorder.tracer, recorder.updated)),
         ):
             stack.callback(handle.remove)
             stack.callback(module_hooks._global_forward_hooks_with_kwargs.pop, handle.id, None)  # torch leaves it
@@ -60,41 +63,42 @@ def listening(recorder: Any) -> Iterator[None]:
 
 def _loop(stack: ExitStack, recorder: Any) -> None:
     def backward(original: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        with recorder.backward(tensors):
+        with During(recorder.tracer, recorder.backward(tensors)):
             result = original(tensors, *args, **kwargs)
-        recorder.after_backward()
+        if not recorder.tracer.off:
+            recorder.after_backward()
         return result
 
     def zero_grad(original: Any, owner: Any, *args: Any, **kwargs: Any) -> Any:
-        with recorder.clearing(owner):
+        with During(recorder.tracer, recorder.clearing(owner)):
             return original(owner, *args, **kwargs)
 
     def train(original: Any, module: Any, mode: bool = True) -> Any:
-        recorder.switching(module, mode)
+        guarded(recorder.tracer, recorder.switching)(module, mode)
         return original(module, mode)
 
     def created(original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        recorder.created(optimizer, frames.position()[1])
+        guarded(recorder.tracer, recorder.created)(optimizer, frames.position()[1])
         return original(optimizer, *args, **kwargs)
 
     def built(original: Any, module: Any, *args: Any, **kwargs: Any) -> Any:
-        recorder.modes.built(module, frames.line_of(frames.position()[1]))
+        guarded(recorder.tracer, recorder.modes.built)(module, frames.line_of(frames.position()[1]))
         return original(module, *args, **kwargs)
 
     def scheduled(original: Any, scheduler: Any, *args: Any, **kwargs: Any) -> Any:
         explicit = bool(args or kwargs.get("epoch") is not None) and not isinstance(
             scheduler, lr_scheduler.ReduceLROnPlateau
         )
-        with recorder.scheduling(scheduler, explicit):
+        with During(recorder.tracer, recorder.scheduling(scheduler, explicit)):
             return original(scheduler, *args, **kwargs)
 
     def unscale(original: Any, scaler: Any, optimizer: Any) -> Any:
         if scaler.is_enabled() and not recorder.deaf:
-            recorder.note("unscale", optimizer)
+            guarded(recorder.tracer, recorder.note)("unscale", optimizer)
         return original(scaler, optimizer)
 
     def scaled(original: Any, scaler: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        with recorder.scaling(scaler, optimizer):
+        with During(recorder.tracer, recorder.scaling(scaler, optimizer)):
             return original(scaler, optimizer, *args, **kwargs)
 
     _patch(stack, torch.autograd, "backward", backward)

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from smokestep.backends.torch.quiet import plain
+
 Tensor = torch.Tensor
 CHUNK = 1 << 22  # entries compared at once: bounds the temporary memory of a comparison to 16 MiB of float32
 Number = Tensor | float | None
@@ -50,15 +52,30 @@ class Tracked:
 
 
 def measurable(tensor: Any) -> bool:
-    """Whether a tensor has entries to compare: lazily built and meta ones have none yet, batched ones soon no more."""
+    """Whether a tensor has entries to compare: lazily built and meta ones have none yet, batched ones soon no more, and
+    those of a wrapper are its author's business."""
     return (
         isinstance(tensor, Tensor)
+        and plain(tensor)
         and not isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin)
         and not tensor.is_meta
         and not torch._C._functorch.is_functorch_wrapped_tensor(tensor)
         and tensor.layout is torch.strided
-        and not type(tensor).__name__.startswith("DTensor")
+        and not tensor.is_nested
+        and not tensor.is_quantized
     )
+
+
+def comparable(tensor: Tensor) -> Tensor:
+    """The entries without history, in a type that can be compared: short floats are widened, complex ones measured."""
+    tensor = tensor.detach()
+    if tensor.is_complex():
+        return tensor.abs()
+    return tensor.float() if _short(tensor) else tensor
+
+
+def _short(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and tensor.element_size() == 1
 
 
 def batches(items: Sequence[Tensor]) -> Iterator[list[int]]:
@@ -84,7 +101,7 @@ def extent(tensor: Tensor) -> Tensor:
 
     On a CPU a maximum norm takes 13 ms for 4 M entries, `aminmax` 1; both carry NaN through.
     """
-    return torch.stack(torch.aminmax(tensor.abs() if tensor.is_complex() else tensor))
+    return torch.stack(torch.aminmax(comparable(tensor)))
 
 
 def largest(items: Sequence[Tensor]) -> list[Number]:
@@ -201,7 +218,9 @@ class Book:
                 continue
             values = [item.tensor.detach() for item in same]
             shadows = [item.shadow for item in same]
-            if values[0].is_floating_point() or values[0].is_complex():
+            if _short(values[0]):
+                norms = largest([value.float() - shadow.float() for value, shadow in zip(values, shadows, strict=True)])
+            elif values[0].is_floating_point() or values[0].is_complex():
                 norms = largest(torch._foreach_sub(values, shadows))
             else:
                 norms = [(value != shadow).any().float() for value, shadow in zip(values, shadows, strict=True)]

@@ -19,6 +19,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from smokestep.backends.torch.conditions import guarded, passes, sets_mode
+from smokestep.backends.torch.trace import shape_of
 from smokestep.evidence.modes import FunctionalDropout, Layer, Modes, ModuleKind, Run
 from smokestep.findings import Line
 
@@ -115,7 +116,7 @@ class ModeLog:
         with torch._C.DisableTorchFunction():
             kept = self._keep(module, kind)
             kept.trainable.update(
-                name for name, own in module._parameters.items() if own is not None and own.requires_grad
+                name for name, own in _own(module, "_parameters").items() if own is not None and own.requires_grad
             )
             if kept.before is None and step not in kept.moved:
                 kept.before = _copies(module)
@@ -278,7 +279,7 @@ class ModeLog:
             kind = next((kind for classes, kind in _KINDS if isinstance(module, classes)), None)
             self._kinds[type(module)] = kind
         # a normalization written by hand, by the names of its buffers (FrozenBatchNorm2d and its like)
-        return "other" if kind is None and "running_mean" in (module.__dict__.get("_buffers") or ()) else kind
+        return "other" if kind is None and "running_mean" in _own(module, "_buffers") else kind
 
     def _keep(self, module: nn.Module, kind: ModuleKind) -> _Kept:
         if id(module) not in self._kept:
@@ -290,9 +291,15 @@ def _line(line: Lined) -> Line | None:
     return line() if callable(line) else line
 
 
+def _own(module: nn.Module, kind: str) -> Mapping[str, torch.Tensor | None]:
+    """Parameters or buffers of the module itself; a scripted one keeps them in a way of its own."""
+    found = module.__dict__.get(kind)
+    return found if isinstance(found, dict) else {}
+
+
 def _statistics(module: nn.Module) -> tuple[torch.Tensor, ...]:
     """Its running statistics; none while a lazy module has not been shaped yet."""
-    buffers = module.__dict__.get("_buffers") or {}
+    buffers = _own(module, "_buffers")
     found = (buffers.get(name) for name in _STATISTICS)
     return tuple(each for each in found if each is not None and not nn.parameter.is_lazy(each))
 
@@ -312,7 +319,7 @@ def _differ(before: tuple[torch.Tensor, ...], after: tuple[torch.Tensor, ...]) -
 
 def _seen(module: nn.Module) -> int | None:
     """Batches tracked so far; statistics loaded from a file that had no counter count as one batch seen."""
-    statistics = {name: module._buffers.get(name) for name in _STATISTICS}
+    statistics = {name: _own(module, "_buffers").get(name) for name in _STATISTICS}
     mean, variance = statistics["running_mean"], statistics["running_var"]
     if mean is None or variance is None:
         return None
@@ -329,7 +336,7 @@ def _samples(module: nn.Module, kind: ModuleKind, inputs: tuple[Any, ...]) -> in
     given = inputs[0] if inputs else None
     if not isinstance(given, torch.Tensor) or isinstance(module, nn.SyncBatchNorm):
         return None
-    shape = tuple(given.shape)
+    shape = shape_of(given)
     if kind == "batch_norm" and len(shape) > 1:
         return shape[0] * prod(shape[2:])
     if kind == "layer_norm":
@@ -357,10 +364,10 @@ def _layer(
     if kept.given:  # to a function
         statistics = [name for name, buffer in module._buffers.items() if id(buffer) in kept.given]
     else:
-        statistics = [name for name in _STATISTICS if module._buffers.get(name) is not None]
+        statistics = [name for name in _STATISTICS if _own(module, "_buffers").get(name) is not None]
     own = [
         name
-        for name, value in module._parameters.items()
+        for name, value in _own(module, "_parameters").items()
         if value is not None and kept.kind != "root" and (not kept.given or name in kept.affine)
     ]
     keeps = bool(kept.given) or "running_mean" in statistics

@@ -15,11 +15,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from smokestep.backends.torch import frames
-from smokestep.backends.torch.calls import Noted
+from smokestep.backends.torch.by_hand import ByHand
+from smokestep.backends.torch.calls import Noted, number
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.meters import Book, Tracked
 from smokestep.backends.torch.modes import ModeLog
 from smokestep.backends.torch.naming import Words
+from smokestep.backends.torch.quiet import quiet, unreal
 from smokestep.backends.torch.running import Running
 from smokestep.backends.torch.tracer import Tracer
 from smokestep.backends.torch.vocabulary import tensors_in
@@ -40,7 +42,7 @@ class Recorder:
     def __init__(self, *, live: bool, words: Words | None = None, buffers: bool = False, wanted: Any = None) -> None:
         self.live, self.buffers, self.wanted = live, buffers, wanted
         self.words = words or Words()
-        self.tracer = Tracer(self)
+        self.tracer = Tracer(ByHand(self))
         self.book = Book()
         self.modes = ModeLog()
         self.running = Running(self)
@@ -59,7 +61,6 @@ class Recorder:
         self._stepped: set[Site] = set()  # where the running step has updated so far
         self._sites: set[Site] = set()  # where the last one did
         self._updating: list[tuple[Optimizer, Noted, bool]] = []
-        self._no_grad: Raw | None = None
         self._clearing = self._backing = 0
 
     def prepare(self, training: Any) -> None:
@@ -102,7 +103,7 @@ class Recorder:
             self.events = [event for event in self.events if event.index <= self.ends[-1]]
 
     def _close(self, serial: int, *, settled: bool = False) -> None:
-        with torch.no_grad(), torch._C.DisableTorchFunction():
+        with quiet():
             if not settled:
                 self.book.settle()
             self.book.close()
@@ -139,92 +140,19 @@ class Recorder:
         self._updating = [each for each in self._updating if each[2]]
 
     @property
+    def clearing_now(self) -> bool:
+        """Whether a zero_grad runs."""
+        return bool(self._clearing)
+
+    @property
+    def updating_now(self) -> bool:
+        """Whether an optimizer's step runs."""
+        return bool(self._updating)
+
+    @property
     def deaf(self) -> bool:
         """What runs now is not the training: an optimizer's or backward's inside, a traced or forked copy."""
-        return bool(self.tracer.paused or self._backing or torch.jit.is_tracing())
-
-    def kind_of(self, tensor: Tensor) -> str:
-        """For the tracer: what a tensor that no operation made is."""
-        return self.running.kind_of(tensor)
-
-    # ── what the tracer sees beside values ─────────────────────────────────────────────────────────────────────
-    def switched(self, name: str, args: Any) -> None:
-        """Gradient mode was switched, or a gradient set by hand."""
-        if name == "_set_grad_enabled":
-            self._no_grad = frames.position()[1] if args and args[0] is False else None
-            if frames.clipping():
-                self.clipped()
-        elif name == "grad=" and not self._clearing:  # cleared, or replaced: either way what was there is gone
-            new = args[1] if len(args) > 1 else None
-            with torch.no_grad(), torch._C.DisableTorchFunction():
-                if new is not None and args[0].grad is new:  # `p.grad += …` stores the same tensor back
-                    return
-                had = self.book.clearing([args[0]])
-                item = self.book.get(args[0])
-                if item is not None:
-                    item.used, item.leftover, item.fresh = False, None, new is not None
-                    had = [item]
-            self._coalesce("zero_grad", had, frames.position()[1]).detail = {"replaced": new is not None}
-
-    def zeroed(self, args: Any) -> bool:
-        """Whether these tensors are gradients of followed parameters, zeroed by hand; if so, that is an event."""
-        if self._clearing:
-            return False
-        with torch.no_grad(), torch._C.DisableTorchFunction():
-            places = {each.data_ptr() for each in tensors_in(args)}
-            items = [
-                i for i in self.book.parameters() if i.tensor.grad is not None and i.tensor.grad.data_ptr() in places
-            ]
-            had = self.book.clearing([item.tensor for item in items])
-            for item in had:
-                item.used, item.leftover = False, None
-        if had:
-            self._coalesce("zero_grad", had, frames.position()[1])
-        return bool(had)
-
-    def clipped(self) -> None:
-        """An operation of gradient clipping runs: one event for all of them."""
-        line = frames.position()[1]
-        last = self.events[-1] if self.events else None
-        if last is None or last.kind != "clip" or last.line != line:
-            event = self.note("clip", "", line)
-            frame = frames.within(frames.CLIP)
-            found = frame.f_locals if frame is not None else {}
-            event.detail = {"limit": _number(found.get("max_norm", found.get("clip_value")))}
-            with torch._C.DisableTorchFunction():
-                event.tensors = [item for item in self.book.parameters() if item.tensor.grad is not None]
-
-    def wrote(self, tensor: Tensor, line: Raw | None) -> None:
-        """A parameter was written in place by hand."""
-        item = self.book.get(tensor)
-        if item is not None and not item.buffer and not self._updating:
-            self._coalesce("manual", [item], line)
-
-    def wrote_into(self, storage: int, line: Raw | None) -> None:
-        """Memory was written in place: perhaps a parameter's, through `.data` or a view."""
-        if not self._updating and (item := self.book.at(storage)) is not None:
-            self._coalesce("manual", [item], line)
-
-    def _coalesce(self, kind: str, items: list[Tracked], line: Raw | None) -> Noted:
-        last = self.events[-1] if self.events else None
-        if last is None or last.kind != kind or last.line != line:
-            last = self.note(kind, "", line)
-        last.tensors += items
-        return last
-
-    def normalized(self, args: Any, kwargs: Any, line: Raw | None, grad: bool) -> None:
-        """Batch normalization was called as a function; that of its modules is the modules' business."""
-        module = self.tracer.module
-        if module is not None and not isinstance(module, nn.modules.batchnorm._NormBase):
-            self.modes.normalized(
-                self.step, args, kwargs, module, lambda: frames.line_of(line), grad, self.tracer._serial
-            )
-
-    def dropped(self, name: str, args: Any, kwargs: Any, line: Raw | None, grad: bool) -> None:
-        """A dropout function ran; those of dropout modules are the modules' business."""
-        module = self.tracer.module
-        if not (isinstance(module, nn.modules.dropout._DropoutNd) or line is None):
-            self.modes.dropout(self.step, args, kwargs, module, frames.line_of(line), grad, name=name)
+        return bool(self.tracer.paused or self._backing or unreal())
 
     # ── the loop ───────────────────────────────────────────────────────────────────────────────────────────────
     @contextmanager
@@ -240,7 +168,7 @@ class Recorder:
         self.turn()
         event = self.note("backward", "", frames.position()[1])
         roots = list(tensors_in(tensors))
-        with torch.no_grad(), torch._C.DisableTorchFunction():
+        with quiet():
             ids = [self.tracer.value_of(root, event.line) for root in roots]
             self.book.backward_begins()
             plain = len(roots) == 1 and roots[0].numel() == 1 and not torch._C._are_functorch_transforms_active()
@@ -252,7 +180,7 @@ class Recorder:
         finally:
             self.tracer.paused -= 1
             self._backing -= 1
-            with torch.no_grad(), torch._C.DisableTorchFunction():
+            with quiet():
                 event.tensors = self.book.backward_ends()
             event.detail = {"loss": loss}
             self.backwards.append((event.index, ids, event.line, event.tensors, loss))
@@ -275,7 +203,7 @@ class Recorder:
             if isinstance(owner, nn.Module)
             else [p for g in owner.param_groups for p in g["params"]]
         )
-        with torch.no_grad(), torch._C.DisableTorchFunction():
+        with quiet():
             had = self.book.clearing(tensors)
         event = self.note("zero_grad", owner, frames.position()[1])
         self._clearing += 1
@@ -285,7 +213,7 @@ class Recorder:
         finally:
             self._clearing -= 1
             self.tracer.paused -= 1
-            with torch.no_grad(), torch._C.DisableTorchFunction():
+            with quiet():
                 event.tensors = self.book.cleared(had)
 
     def switching(self, module: nn.Module, mode: bool) -> None:
@@ -345,7 +273,7 @@ class Recorder:
         if self.tracer.paused:
             return None
         site = (id(optimizer), frames.trail()[1])
-        with torch.no_grad(), torch._C.DisableTorchFunction():
+        with quiet():
             if id(optimizer) not in self.updates:
                 self.optimizers[id(optimizer)] = optimizer
                 self.words.read(frames.user_frame())
@@ -381,7 +309,7 @@ class Recorder:
         return run
 
     def _used(self, optimizer: Optimizer) -> list[Tracked]:
-        tensors = [(p, _number(group.get("lr"))) for group in optimizer.param_groups for p in group["params"]]
+        tensors = [(p, number(group.get("lr"))) for group in optimizer.param_groups for p in group["params"]]
         return self.book.updating(tensors)
 
     def updated(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -391,9 +319,9 @@ class Recorder:
         _, event, closing = self._updating.pop()
         self.tracer.paused = max(0, self.tracer.paused - 1)
         if closing:
-            with torch.no_grad(), torch._C.DisableTorchFunction():
+            with quiet():
                 event.tensors = self._used(optimizer)
-        event.detail["rates"] = [_number(group.get("lr")) for group in optimizer.param_groups]
+        event.detail["rates"] = [number(group.get("lr")) for group in optimizer.param_groups]
         self.updates[id(optimizer)] = self.updates.get(id(optimizer), 0) + 1
         if self.wanted is not None and not self._updating:
             self.wanted(self)
@@ -412,7 +340,3 @@ class Recorder:
         self.tracer.paused = self._backing = self._clearing = 0
         self._updating.clear()
         self.running.abandon()
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float, Tensor)) else None

@@ -11,7 +11,8 @@ from torch import nn
 from smokestep.backends.torch import frames
 from smokestep.backends.torch.calls import Called, arguments, extremes, flat, spread, varies
 from smokestep.backends.torch.naming import aside
-from smokestep.backends.torch.tracer import RawOp
+from smokestep.backends.torch.quiet import quiet
+from smokestep.backends.torch.trace import RawOp
 from smokestep.backends.torch.vocabulary import tensors_in
 
 if TYPE_CHECKING:
@@ -51,18 +52,18 @@ class Running:
         if threading.get_ident() not in self._threads:  # torch keeps modes per thread: follow the training into its own
             self._threads.add(threading.get_ident())
             tracer.__enter__()
-        root = not tracer.modules
-        with torch._C.DisableTorchFunction():
+        root, grad = not tracer.modules, torch.is_grad_enabled()
+        with quiet():
             if root:
                 self.recorder.turn()
-                self._root(module, args)
+                self._root(module, args, grad)
             else:
                 self._calling.append(None)
             self.ran[-1].add(id(module))
             self.recorder.modes.ran(
                 module,
                 step=self.recorder.step,
-                grad=torch.is_grad_enabled(),
+                grad=grad,
                 inputs=args,
                 line=lambda: frames.line_of(frames.position()[1]),
                 op_index=tracer._serial + 1,
@@ -71,20 +72,19 @@ class Running:
             )
         tracer.modules.append(module)
 
-    def _root(self, module: nn.Module, args: Any) -> None:
+    def _root(self, module: nn.Module, args: Any, grad: bool) -> None:
         self.recorder.unfinished()
         self.follow(module)
         if not self.roots:
             self.recorder.tracer.begin()
         if id(module) not in self.roots:
             self.roots[id(module)] = module
-            with torch.no_grad():
-                self.recorder.book.add(aside(module))
+            self.recorder.book.add(aside(module))
             self.recorder.words.read(frames.user_frame())
         event = self.recorder.note("forward", module, frames.position()[1])
-        event.detail = {"training": module.training, "grad": torch.is_grad_enabled()}
+        event.detail = {"training": module.training, "grad": grad}
         inputs = [(name, self.recorder.tracer.value_of(tensor)) for name, tensor in arguments(module, args)]
-        called = Called(event, module, inputs, any(varies(each) for each in tensors_in(args)))
+        called = Called(event, module, inputs, any(varies(each) for each in tensors_in(args)), grad)
         self.calls.append(called)
         self._calling.append(called)
 
@@ -96,13 +96,13 @@ class Running:
             return
         if tracer.modules[-1] is module:
             tracer.modules.pop()
-        outputs = list(tensors_in(output))
+        outputs, grad = list(tensors_in(output)), torch.is_grad_enabled()
         if isinstance(module, torch.jit.ScriptModule) and not isinstance(tracer.module, torch.jit.ScriptModule):
-            self._scripted(module, args, kwargs, outputs)
+            self._scripted(module, args, kwargs, outputs, grad)
         if called is None:
             return
         tracer.modules.clear()
-        with torch.no_grad(), torch._C.DisableTorchFunction():
+        with quiet():
             if kwargs:
                 called.inputs += [(name, tracer.value_of(tensor)) for name, tensor in flat(kwargs, "")]
                 called.varied = called.varied or any(varies(each) for each in tensors_in(kwargs))
@@ -115,12 +115,12 @@ class Running:
                 called.spread.append(spread(tensor))
                 called.ranges.append(extremes(tensor))
 
-    def _scripted(self, module: nn.Module, args: Any, kwargs: Any, outputs: list[Tensor]) -> None:
+    def _scripted(self, module: nn.Module, args: Any, kwargs: Any, outputs: list[Tensor], grad: bool) -> None:
         """A scripted module ran: its inside was not seen, so one opaque operation stands for it."""
         line, stack = frames.trail()
-        op = RawOp(self.recorder.tracer.next(), "scripted module", line, stack, module, torch.is_grad_enabled())
+        op = RawOp(self.recorder.tracer.next(), "scripted module", line, stack, module, grad)
         op.outer = "opaque"
-        with torch._C.DisableTorchFunction():
+        with quiet():
             reads = [*tensors_in(args), *tensors_in(kwargs), *module.parameters(), *module.buffers()]
             op.reads = [self.recorder.tracer.value_of(tensor) for tensor in reads]
             op.makes = [self.recorder.tracer._new(tensor, "made", op.id).id for tensor in outputs]
@@ -129,7 +129,7 @@ class Running:
 
     def follow(self, module: nn.Module) -> None:
         """Follow the parameters of a model, and know its buffers."""
-        with torch.no_grad(), torch._C.DisableTorchFunction():
+        with quiet():
             for tensor in self.recorder.book.add(module.parameters()):
                 self.recorder.tracer.known.pop(id(tensor), None)  # how it was initialised is no part of a step
             for buffer in module.buffers():

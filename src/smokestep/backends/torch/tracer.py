@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import traceback
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,6 +19,8 @@ from torch.overrides import TorchFunctionMode
 from smokestep.backends.torch import frames, losses
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.meters import extent, measurable
+from smokestep.backends.torch.quiet import quiet, unreal
+from smokestep.backends.torch.trace import RawOp, Seen, storage, version
 from smokestep.backends.torch.vocabulary import ESCAPES, FACTORIES, OPENS, bare_name, tensors_in
 
 Tensor = torch.Tensor
@@ -29,67 +32,10 @@ _alive: weakref.WeakSet[Tracer] = weakref.WeakSet()
 def _silence() -> None:
     """In a forked child (a worker of a DataLoader) nothing is recorded: what it does is not the training's dataflow."""
     for tracer in _alive:
-        tracer.paused = 1 << 30
+        tracer.off = True
 
 
 os.register_at_fork(after_in_child=_silence)
-
-
-class Seen:
-    """One version of one tensor while the trace runs."""
-
-    __slots__ = ("dtype", "gradient", "id", "kind", "mean", "op", "peak", "ref", "rg", "shape", "version")
-
-    def __init__(self, serial: int, tensor: Tensor | None, kind: str, op: int | None) -> None:
-        self.id, self.kind, self.op = serial, kind, op
-        self.ref: Callable[[], Tensor | None] = weakref.ref(tensor) if tensor is not None else lambda: None
-        self.rg = bool(tensor is not None and tensor.requires_grad)
-        self.shape: tuple[int, ...] = ()
-        self.dtype = "python"
-        self.version = 0
-        if tensor is not None:
-            self.version = version(tensor)
-            self.shape, self.dtype = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
-        self.peak: Tensor | None = None
-        self.gradient: list[Tensor] | None = None
-        self.mean: list[Tensor] | None = None
-
-
-class RawOp:
-    """One public call while the trace runs."""
-
-    __slots__ = (
-        "args",
-        "escapes",
-        "grad",
-        "id",
-        "inplace",
-        "line",
-        "makes",
-        "module",
-        "name",
-        "outer",
-        "reads",
-        "stack",
-    )
-
-    def __init__(
-        self, serial: int, name: str, line: Raw | None, stack: tuple[Raw, ...], module: Any, grad: bool
-    ) -> None:
-        self.id, self.name, self.line, self.stack, self.module, self.grad = serial, name, line, stack, module, grad
-        self.reads: list[int] = []
-        self.makes: list[int] = []
-        self.args: dict[str, Any] = {}
-        self.escapes = self.inplace = False
-        self.outer = ""
-
-
-def version(tensor: Tensor) -> int:
-    """The in-place version counter; 0 for tensors that keep none."""
-    try:
-        return tensor._version
-    except RuntimeError:  # inference tensors do not track versions
-        return 0
 
 
 class Tracer(TorchFunctionMode):
@@ -103,6 +49,8 @@ class Tracer(TorchFunctionMode):
         super().__init__()
         self.watcher = watcher
         self.paused = 0
+        self.off = False  # for good: in a forked child, and once the recorder itself has failed
+        self.failure = ""
         _alive.add(self)
         self.names: dict[Any, str] = {}
         self.values: dict[int, Seen] = {}
@@ -124,7 +72,7 @@ class Tracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if self.paused or torch._C._get_tracing_state() is not None:
+        if self.paused or self.off or unreal():
             return func(*args, **kwargs)
         try:
             name = self.names[func]
@@ -132,22 +80,44 @@ class Tracer(TorchFunctionMode):
             name = self.names[func] = bare_name(func)
         except TypeError:
             name = bare_name(func)
-        if not name:
-            return func(*args, **kwargs)
-        if name in ("_set_grad_enabled", "grad=", "backward"):
-            if name != "backward":
-                self.watcher.switched(name, args)
-            return func(*args, **kwargs)
-        if name in ("zero_", "_foreach_zero_") and self.watcher.zeroed(args):
-            return func(*args, **kwargs)
-        if frames.clipping():
-            self.watcher.clipped()
+        if not name or self._heard(name, args):
             return func(*args, **kwargs)
         return self._record(name, func, args, kwargs)
 
+    def _heard(self, name: str, args: Any) -> bool:
+        """Whether a call is an event of the loop and no dataflow; the watcher is then told."""
+        try:
+            if name == "grad=":
+                self.watcher.regraded(args[0], args[1] if len(args) > 1 else None)
+            elif name in ("zero_", "_foreach_zero_") and self.watcher.zeroed(args):
+                return True
+            elif frames.clipping():
+                self.watcher.clipped()
+                return True
+        except Exception as error:
+            self.broke(error)
+        return name in ("grad=", "backward", "_set_grad_enabled")
+
     def _record(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
-        line, stack = frames.trail()
+        """Run the call; what fails in recording it makes the graph opaque here, and nothing else."""
+        started: Any = None
         grad = torch.is_grad_enabled()
+        with quiet():
+            try:
+                started = self._before(name, args, kwargs, grad)
+            except Exception as error:
+                self._unseen(name, error)
+        result = func(*args, **kwargs)
+        if started is not None and not self.off:
+            with quiet():
+                try:
+                    self._after(*started, args, kwargs, result)
+                except Exception as error:
+                    self._unseen(name, error)
+        return result
+
+    def _before(self, name: str, args: Any, kwargs: Any, grad: bool) -> tuple[RawOp, str, list[Tensor], Any]:
+        line, stack = frames.trail()
         op = self._open(name, line, stack, grad)
         inputs = list(tensors_in(args))
         if kwargs:
@@ -157,13 +127,16 @@ class Tracer(TorchFunctionMode):
         self._scalars(op, args, kwargs)
         seen = None
         if name in losses.RECOGNISED and grad and not torch._C._are_functorch_transforms_active():
-            with torch.no_grad():
-                seen = losses.observe(name, args, kwargs)
+            seen = losses.observe(name, args, kwargs)
         elif "dropout" in name:
             self.watcher.dropped(name, args, kwargs, line, grad)
         elif name == "batch_norm":
             self.watcher.normalized(args, kwargs, line, grad)
-        result = func(*args, **kwargs)
+        return op, name, inputs, seen
+
+    def _after(
+        self, op: RawOp, name: str, inputs: list[Tensor], seen: Any, args: Any, kwargs: Any, result: Any
+    ) -> None:
         if name in ESCAPES:
             self._escape(op, result, inputs)
         else:
@@ -178,7 +151,15 @@ class Tracer(TorchFunctionMode):
         if op.reads or op.makes:
             if not self.ops or self.ops[-1] is not op:
                 self.ops.append(op)
-        return result
+
+    def _unseen(self, name: str, error: Exception) -> None:
+        """Recording one call failed: it, and what depends on it, is not known."""
+        self.opaque.append((len(self.ops), f"{name} (not recorded: {_said(error)})", frames.trail()[0]))
+
+    def broke(self, error: Exception) -> None:
+        """Bookkeeping of the recorder's own failed: the user's code goes on, and nothing recorded is trusted."""
+        self.failure = self.failure or _said(error)
+        self.off = True
 
     def _open(self, name: str, line: Raw | None, stack: tuple[Raw, ...], grad: bool) -> RawOp:
         """A new op, or the custom autograd Function that this call is part of."""
@@ -243,7 +224,7 @@ class Tracer(TorchFunctionMode):
             self.sources[seen.id] = tensor
         elif kind == "input" and tensor.is_floating_point() and measurable(tensor) and tensor.numel():
             if not torch._C._are_functorch_transforms_active():
-                with torch.no_grad(), torch._C.DisableTorchFunction():
+                with quiet():
                     seen.peak = extent(tensor.detach())
         return seen
 
@@ -354,13 +335,15 @@ class Tracer(TorchFunctionMode):
             pass
 
     def _hook(self, seen: Seen, tensor: Tensor) -> None:
-        def arrived(gradient: Tensor) -> None:
-            if isinstance(gradient, Tensor) and gradient.is_floating_point() and not gradient.is_sparse:
-                with torch.no_grad(), torch._C.DisableTorchFunction():
-                    if gradient.numel():
+        def arrived(gradient: Any) -> None:
+            try:
+                with quiet():
+                    if measurable(gradient) and gradient.is_floating_point() and gradient.numel():
                         seen.gradient = [*(seen.gradient or ()), extent(gradient.detach())]
                         if seen.id in self.outputs:
                             seen.mean = [*(seen.mean or ()), gradient.mean()]
+            except Exception as error:
+                self._unseen("gradient", error)
 
         if not torch._C._are_functorch_transforms_active():
             tensor.register_hook(arrived)
@@ -385,9 +368,8 @@ class Tracer(TorchFunctionMode):
         self.known = {key: seen for key, seen in self.known.items() if seen.ref() is not None}
 
 
-def storage(tensor: Tensor) -> int:
-    """The identity of the memory that a tensor and its views share."""
-    try:
-        return tensor.untyped_storage()._cdata
-    except (RuntimeError, NotImplementedError):
-        return id(tensor)
+def _said(error: Exception) -> str:
+    """What failed and where, without the frames: they hold the user's tensors."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = f" ({os.path.basename(last[0].filename)}:{last[0].lineno})" if last else ""
+    return f"{type(error).__name__}: {error}{where}"
