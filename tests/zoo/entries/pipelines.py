@@ -234,7 +234,7 @@ def conv_lstm_by_hand() -> smokestep.Training:
 class SqueezeExcite(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
-        self.fc = nn.Sequential(nn.Linear(channels, 4), nn.ReLU(), nn.Linear(4, channels), nn.Sigmoid())
+        self.fc = nn.Sequential(nn.Linear(channels, 16), nn.ReLU(), nn.Linear(16, channels), nn.Sigmoid())
 
     def forward(self, x):
         return x * self.fc(x.mean((2, 3)))[:, :, None, None]
