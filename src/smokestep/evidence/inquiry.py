@@ -13,7 +13,7 @@ from smokestep.evidence import source
 from smokestep.evidence.fate import NO_GRAD, Fate, FateKind
 from smokestep.evidence.flow import Flow, Graph, Op
 from smokestep.evidence.paths import Paths
-from smokestep.evidence.reasons import CUTS, cut_reason, whole_numbers, zero_reason
+from smokestep.evidence.reasons import CUTS, PRODUCTS, cut_reason, whole_numbers, zero_reason
 from smokestep.evidence.steps import Movement, Parameter, Steps
 from smokestep.findings import Line
 
@@ -153,8 +153,10 @@ class Inquiry:
             hint = f"use `{use.name}`, or remove the line"
         else:
             certain = use.kind in ("overwritten", "unknown")
+        if line and line != op.line and not self._alone(op, line, graph, paths):
+            certain = False  # something else that this call computed is used
         if not certain:
-            reason = "gives a result that nothing on the way to the loss uses"
+            reason, hint = "gives a result that nothing on the way to the loss uses", ""
         inside = _installed(op) and not (certain and use.kind in ("overwritten", "unread", "bare"))
         if op.line and line and op.line != line:
             related.append((op.line, "where it is computed"))
@@ -164,6 +166,14 @@ class Inquiry:
                 related.append((at, f"only looks at it (`{look.name}`)"))
         related.extend((at, "also computed from it, also unused") for at in _others(own[:-1], line))
         return self._fate(parameter, "dropped", reason, line, tuple(related), hint, op, certain, inside, graph.step)
+
+    def _alone(self, op: Op, line: Line, graph: Graph, paths: Paths) -> bool:
+        """Whether nothing that was computed in the same call on this line, outside this op's own, reaches a root."""
+        needed = paths.needed(graph.roots)
+        return not any(
+            line in other.stack and _same_call(op.module, other.module) and not needed.isdisjoint(other.makes)
+            for other in graph.ops
+        )
 
     def _comes_back(self, escape: Op, graph: Graph, paths: Paths) -> bool:
         """Whether the plain numbers that an op gives are used on: in a tensor again, or by the model's own code."""
@@ -187,7 +197,9 @@ class Inquiry:
                     )
             return self._fate(parameter, "unexplained", "gets no gradient, though nothing cuts it off", step=graph.step)
         own = [op for op in ops if not _installed(op)] or ops
-        own.sort(key=lambda op: whole_numbers(op, graph))  # an index never has gradient: look at entries first
+        # An index never has gradient, and a factor, such as an advantage, needs none: others first, nearest the loss.
+        ranks = {op.id: (whole_numbers(op, graph), _scales(op, graph, paths.needed(roots))) for op in own}
+        own.sort(key=lambda op: (ranks[op.id], -op.id))
         op = own[0]
         line = _line(op)
         related: list[tuple[Line, str]] = []
@@ -197,7 +209,10 @@ class Inquiry:
                 line = region[0]
                 related.append((region[1], NO_GRAD))
         reason, hint = cut_reason(op, graph)
-        related.extend((at, "cut here as well") for at in _others(own[1:], line))
+        if op.name == "detach" and any(each.name == "numpy" and set(op.makes) & set(each.reads) for each in graph.ops):
+            hint = CUTS["numpy"][1]
+        equals = [each for each in own[1:] if ranks[each.id] == ranks[op.id]]
+        related.extend((at, "cut here as well") for at in _others(equals, line))
         # A target taken without gradient, or a part in evaluation mode, may well be left out of training on purpose.
         meant = not op.grad or op.name in ("detach", "detach_", "data")
         left_out = parameter.installed or parameter.owner.split(".")[0] in self.evaluated
@@ -273,10 +288,36 @@ def _line(op: Op) -> Line | None:
     return op.line if op.line and not op.line.installed else op.caller or op.line
 
 
+def _scales(cut: Op, graph: Graph, needed: set[int]) -> bool:
+    """Whether what an op makes only scales results that have gradient, on its way to the loss."""
+    values, reached, scales = graph.values, set(cut.makes), False
+    for op in graph.ops:
+        if reached.isdisjoint(op.reads) or needed.isdisjoint(op.makes):
+            continue
+        if not any(values[made].requires_grad for made in op.makes if made in values):
+            reached.update(op.makes)
+        elif op.name in PRODUCTS and not any(values[each].kind == "parameter" for each in op.reads if each in values):
+            scales = True
+        else:
+            return False
+    return scales
+
+
 def _others(ops: Iterable[Op], line: Line | None) -> list[Line]:
     """Up to two further lines of ops, each once."""
     found = dict.fromkeys(at for op in ops if (at := _line(op)) is not None and at != line)
     return list(found)[-2:]
+
+
+def _same_call(one: str, other: str) -> bool:
+    """Whether two modules may run in one call: neither in another branch of the model nor another item of a list."""
+    first, second = (path.split(".") if path else [] for path in (one, other))
+    common = 0
+    while common < min(len(first), len(second)) and first[common] == second[common]:
+        common += 1
+    if common in (len(first), len(second)):
+        return True
+    return common > 0 and not (first[common].isdigit() and second[common].isdigit())
 
 
 def _where_dropped(op: Op) -> tuple[Line | None, source.Use]:

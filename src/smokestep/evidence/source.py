@@ -150,6 +150,8 @@ def becomes(line: Line) -> Use:
     tree = _tree(line)
     path = _around(tree, line.line) if tree else []
     statement = path[-1] if path else None
+    if len(path) > 1 and sum(_first(each) <= line.line <= (each.end_lineno or 0) for each in _statements(path[-2])) > 1:
+        return Use("unknown")  # several statements on one line
     if isinstance(statement, ast.Return):
         return Use("returned")
     if isinstance(statement, ast.Expr):
