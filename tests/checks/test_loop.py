@@ -247,6 +247,11 @@ def test_misplaced_clip_of_scaled_gradients_is_a_suspicion() -> None:
     assert finding.cause == Line("t.py", 4)
 
 
+def test_misplaced_clip_spares_a_network_unscaled_before_the_other() -> None:
+    steps = loop(*["Zd Zg F B:disc,gen Nd C:disc,gen Ng C:disc,gen Ud Ug"] * 3)
+    assert findings(misplaced_clip, steps) == []
+
+
 def test_misplaced_clip_after_unscaling_is_right() -> None:
     assert findings(misplaced_clip, loop(*["Z F B N C U"] * 3)) == []
 
@@ -303,6 +308,11 @@ def test_early_scheduler_spares_calls_that_set_a_rate(detail: dict[str, Any]) ->
     steps = loop(*["Z F B S U"] * 3)
     events = tuple(replace(e, detail=detail) if e.kind == "scheduler" else e for e in steps.events)
     assert findings(early_scheduler, replace(steps, events=events)) == []
+
+
+def test_early_scheduler_spares_an_optimizer_that_steps_less_often_than_another() -> None:
+    seldom = ["Zd F B:disc Ud Sd Sg"] * 2 + ["Zd F B:disc Ud Zg F B:gen Ug Sd Sg"]
+    assert findings(early_scheduler, loop(*seldom)) == []
 
 
 def test_early_scheduler_says_nothing_beside_a_gradient_scaler() -> None:

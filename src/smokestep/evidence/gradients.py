@@ -71,6 +71,7 @@ class Gradients:
 def follow(steps: Steps) -> Gradients:
     """Walk the events once, keeping for every parameter what its gradient consists of."""
     holds = {each.name: {name for group in each.groups for name in group.parameters} for each in steps.optimizers}
+    order = {each.name: at for at, each in enumerate(steps.parameters)}
     held = {name for names in holds.values() for name in names}
     fresh: dict[str, list[Event]] = {}  # backward passes that no update has used
     used: dict[str, Event] = {}  # the update that used what is still in the gradient
@@ -111,17 +112,18 @@ def follow(steps: Steps) -> Gradients:
             since = max((use.event.index for use in updates if use.event.subject == event.subject), default=-1)
             own = holds.get(event.subject, held)
             for at, clip in enumerate(clips):
-                if clip.event.index > since and not own.isdisjoint(clip.fresh):
+                if clip.event.index > since and clip.fresh and clip.fresh <= own:
                     clips[at] = replace(clip, scaled=event)
         elif event.kind in ("update", "manual"):
             by_hand = event.kind == "manual"
-            own = set(event.parameters) - held if by_hand else holds.get(event.subject, set())
-            moved = own.intersection(event.parameters)
+            mine = set(event.parameters) - held if by_hand else holds.get(event.subject, set())
+            named = sorted(mine, key=lambda name: (order.get(name, 0), name))
+            moved = [name for name in named if name in event.parameters]
             use = Use(
                 event=event,
                 fresh={name: tuple(fresh[name]) for name in moved if name in fresh},
                 stale={name: mixed[name] for name in moved if name in mixed},
-                wiped={name: wiped[name] for name in own if name in wiped},
+                wiped={name: wiped[name] for name in named if name in wiped},
                 forward=ran.get(event.subject, False),
             )
             if by_hand:

@@ -6,6 +6,7 @@ is called by itself; what could not be seen stays None and proves nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -78,11 +79,13 @@ class Roles:
         return pushes(of(Steps), of(Gradients), of(Flow), of(Losses))
 
 
-def pushes(steps: Steps, gradients: Gradients, flow: Flow, losses: Losses, *, even: float = 0.5) -> Roles:
+def pushes(
+    steps: Steps, gradients: Gradients, flow: Flow, losses: Losses, *, even: float = 0.5, alike: int = 4
+) -> Roles:
     """Every push of the recorded steps.
 
     `even`: a gradient counts as of one sign when its mean is at least this share of its peak; a constant gradient has
-    share 1, one that is centred on zero has share 0.
+    share 1, one that is centred on zero has share 0. `alike`: calls from one line (a rollout) that are looked at.
     """
     names = {call.model for graph in flow.graphs for call in graph.calls}
     networks = {
@@ -109,9 +112,11 @@ def pushes(steps: Steps, gradients: Gradients, flow: Flow, losses: Losses, *, ev
         for backward, needed in zip(graph.backwards, ends, strict=True):
             by = used.get(backward.index, {})
             moved = {name for name, own in networks.items() if not own.isdisjoint(by)}
+            told: Counter[tuple[str, Line | None]] = Counter()
             for call in graph.calls:
-                if call.model not in moved or needed.isdisjoint(call.outputs):
+                if call.model not in moved or needed.isdisjoint(call.outputs) or told[call.model, call.line] >= alike:
                     continue
+                told[call.model, call.line] += 1
                 own = tuple(sorted(networks[call.model] & by.keys()))
                 once = sum(not each.isdisjoint(call.outputs) for each in ends) == 1
                 push = _push(graph, call, backward, needed, moved, by[own[0]], own, targets, even if once else 2.0)

@@ -67,11 +67,12 @@ def early_scheduler(steps: Steps) -> Iterator[Finding | NotApplicable]:
     if steps.own_loop or not calls:
         yield NotApplicable("the loop was smokestep's own" if steps.own_loop else "no scheduler was stepped")
         return
+    first = next((event.index for event in steps.of("update")), 0)  # of any: one may step less often than another
     scaled = bool(steps.of("unscale")) or any(event.detail.get("skipped") for event in steps.of("update"))
     for optimizer in steps.optimizers:
         updates = [event for event in steps.of("update") if event.subject == optimizer.name]
         own = [event for event in calls if event.subject == optimizer.name]
-        if scaled or not updates or not own or own[0].index > updates[0].index:
+        if scaled or not updates or not own or own[0].index > first:
             continue
         line = own[0].line
         between = [

@@ -3,7 +3,8 @@
 ## What it finds
 Backward passes reach parameters that an optimizer holds, no optimizer steps, no parameter changes, and the gradients
 are cleared again each time: a defect. Without any clearing the loop may be accumulating over more steps than were
-recorded, so that is `open`, and a suspicion after many steps.
+recorded, so that is `open`, and a suspicion after many steps. One optimizer of several that never steps while its
+gradients are cleared each time is a suspicion: it may step more rarely than was waited for.
 
 ## Why it matters
 The loss is computed, logged and even moves a little from batch to batch; the network is the one it was at the start.
@@ -54,7 +55,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import check
-from smokestep.evidence.steps import Steps
+from smokestep.evidence.steps import Optimizer, Steps
 from smokestep.findings import Finding, NotApplicable, Open, Place, Severity
 
 
@@ -63,6 +64,7 @@ def no_step(
     steps: Steps,
     *,
     patience: int = 16,  # steps to which a recording without any update is extended: longer accumulation is rare
+    often: int = 5,  # critic updates to one of the generator: Arjovsky and others (2017), the usual longest wait
 ) -> Iterator[Finding | Open | NotApplicable]:
     if steps.own_loop:
         yield NotApplicable("the loop was smokestep's own")
@@ -79,9 +81,7 @@ def no_step(
         for optimizer in steps.optimizers:
             own = {name for group in optimizer.groups for name in group.parameters}
             if updated and optimizer.name not in updated and own & waiting - served:
-                yield Open(
-                    f"{optimizer.name} did not step in {steps.count} steps; it may step less often than the others"
-                )
+                yield _left_out(optimizer, own & waiting - served, steps, often)
         return
     first = backwards[0].index
     thrown = [event for event in steps.of("zero_grad") if event.index > first and waiting & set(event.parameters)]
@@ -99,5 +99,24 @@ def no_step(
         hint=f"call {steps.optimizers[0].name}.step() after the backward pass",
         severity=None if thrown else Severity.SUSPICION,
         related=tuple((event.line, "clears them unused") for event in thrown[:1] if event.line),
+        data={"backwards": len(backwards), "steps": steps.count},
+    )
+
+
+def _left_out(optimizer: Optimizer, own: set[str], steps: Steps, often: int) -> Finding | Open:
+    """What is said of one optimizer that did not step while others did."""
+    cleared = [event for event in steps.of("zero_grad") if own & set(event.parameters)]
+    backwards = [event for event in steps.of("backward") if own & set(event.parameters)]
+    untold = f"{optimizer.name} did not step in {steps.count} steps"
+    if len(cleared) <= often or len(cleared) + 1 < len(backwards):
+        return Open(f"{untold}; it may step less often than the others")
+    return Finding(
+        f"{untold}: gradients of {len(own)} parameters that no other holds were cleared unused {len(cleared)} times",
+        where=Place.of(optimizer.name, backwards[-1].line),
+        cause=backwards[-1].line,
+        hint=f"call {optimizer.name}.step() after the backward pass",
+        severity=Severity.SUSPICION,
+        subjects=tuple(sorted(own)),
+        related=((cleared[-1].line, "clears them unused"),) if cleared[-1].line else (),
         data={"backwards": len(backwards), "steps": steps.count},
     )

@@ -72,12 +72,12 @@ def stale_gradients(steps: Steps, gradients: Gradients) -> Iterator[Finding | Op
                 key = (use.event.subject, backward.line)
                 names = found.setdefault(key, (use, backward, before, []))[3]
                 names.extend([name] if name not in names else [])
-    for use, backward, before, names in found.values():
+    for use, backward, _, names in found.values():
         leftover = max(carried.get((name, backward.step), 0.0) or 0.0 for name in names)
         by_hand = use.event.kind == "manual"
         yield Finding(
-            f"the update of step {use.event.step} used gradients that the one of step {before.step} had used already: "
-            f"nothing cleared them in between (up to {leftover:.2g} was left when this backward pass began)",
+            f"{abridged(names)}: the gradients that an earlier update had used were used again, nothing cleared them "
+            f"in between (up to {leftover:.2g} was left when this backward pass began)",
             where=Place.of(abridged(names), use.event.line),
             cause=backward.line,
             hint=f"clear the gradients once an update, before this line: {use.event.subject or 'model'}.zero_grad()",
