@@ -151,6 +151,15 @@ def test_rows_that_look_like_probabilities_are_a_suspicion():
     assert one.severity is Severity.SUSPICION
 
 
+def test_a_softmax_of_probabilities_is_certain_for_nll_and_a_suspicion_for_maps_compared_by_kl_div():
+    flow = Flow(
+        (graph(op(0, "softmax", (1,), 4), op(1, "log_softmax", (4,), 5), op(2, "nll_loss", (5, 2), 6), root=6),)
+    )
+    for name, severity in (("nll_loss", None), ("kl_div", Severity.SUSPICION)):
+        (one,) = found(double_softmax, calls(loss(name, operand(maker="log_softmax"))), flow)
+        assert one.severity is severity and "`log_softmax` follows" in one.message
+
+
 def test_a_fault_inside_an_installed_package_is_a_suspicion():
     package = Line("site-packages/lib.py", 3, installed=True)
     given = replace(operand(low=0.1, high=0.8, maker="softmax", rows=(1.0, 1.0)), maker_line=package)
@@ -246,6 +255,13 @@ def test_a_squared_difference_by_hand_is_certain_and_others_are_suspicions():
         assert one.severity is Severity.SUSPICION
 
 
+def test_a_layer_that_measures_distances_to_its_centres_is_no_loss():
+    flow = by_hand("pow").graphs[0]
+    layer = replace(flow, ops=(*flow.ops, op(9, "linear", (7, 3), 9)), backwards=(Backward(0, (9,), HERE, ("w",)),))
+    layer = replace(layer, values={**layer.values, 9: Value(9, 0, "made", op=9, requires_grad=True)})
+    assert silent(broadcast_loss, calls(), Flow((layer,)))
+
+
 # constant-loss
 
 
@@ -328,7 +344,7 @@ def test_a_term_added_as_a_number_is_told_unless_it_trains_elsewhere():
     flow = replace(flow, values={**flow.values, 7: replace(flow.values[7], requires_grad=False)})
     call = loss("mse_loss")
     (one,) = found(detached_loss, calls(call), Flow((flow,)), world())
-    assert "contributes no gradient" in one.message
+    assert "contributes no gradient" in one.message and one.severity is Severity.SUSPICION
     both = replace(flow, backwards=(*flow.backwards, Backward(1, (6,), HERE, ("w",))))
     assert silent(detached_loss, calls(call), Flow((both,)), world())
 

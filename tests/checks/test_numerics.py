@@ -110,9 +110,18 @@ def test_a_step_that_the_gradient_scaler_skipped_did_no_harm():
     assert any(each.harmful for each in told(graph, run(NAN, NAN, skipped=True)))
 
 
+def test_a_loop_that_leaves_such_steps_out_by_itself_is_not_blamed():
+    graph = chain("linear", "log", "mean", peaks=(None, 1.0, INF, INF))
+    guarded = run(INF, NAN)
+    cleaned = replace(guarded, movements=(replace(guarded.movements[0], gradient=0.1),))
+    left_out = replace(guarded, movements=(replace(guarded.movements[0], gradient=None, update=0.0),))
+    assert not any(each.harmful for steps in (cleaned, left_out) for each in told(graph, steps))
+    assert all(each.harmful for each in told(graph, replace(left_out, events=left_out.events[:1])))
+
+
 def test_finite_numbers_say_nothing_and_a_lost_loss_is_always_told():
     assert not told(chain("linear", "mean", peaks=(None, 1.0, 1.0)), run())
-    (one,) = told(chain("opaque", "mean", peaks=(None, None, None)), run(NAN, 0.1))
+    (one,) = told(chain("opaque", "mean", peaks=(None, None, None)), replace(run(NAN, 0.1), events=run(NAN).events[:1]))
     assert one.harmful and "loss itself" in one.detail
 
 
@@ -171,6 +180,7 @@ def call(name: str, maker: str, low: float, high: float, **more: Any) -> LossCal
         (call("huber_loss", "tanh", -4.0, 4.0), None),
         (call("binary_cross_entropy_with_logits", "relu", 0.0, 1.0), None),
         (call("cross_entropy", "relu", 0.0, 3.0, classes=4), Severity.SUSPICION),
+        (call("mse_loss", "softplus", -2.0, 2.0), Severity.SUSPICION),
         (call("mse_loss", "relu", -2.0, 2.0, weighted=True), Severity.SUSPICION),
     ],
 )

@@ -40,6 +40,11 @@ class Operand:
     maker_dim: int | None = None
     maker_size: int | None = None  # length of that dimension
 
+    @staticmethod
+    def off(sums: tuple[float, float] | None, tolerance: float) -> bool:
+        """Some row certainly does not sum to 1; NaN is no such certainty, nor are sums that were not measured."""
+        return sums is not None and any(abs(each - 1) > tolerance for each in sums)
+
 
 @dataclass(frozen=True, slots=True)
 class LossCall:

@@ -85,14 +85,15 @@ def not_finite_in(graph: Graph, steps: Steps) -> Iterator[NotFinite]:
     losses = [
         event for event in steps.of("backward") if event.step == graph.step and _bad(_loss(event.detail.get("loss")))
     ]
-    hurt = bool(poisoned) and not skipped
+    unguarded = not _guarded(graph.step, steps, bool(poisoned))
+    hurt = bool(poisoned) and unguarded and not skipped
     given = _given(graph, moves)
     if given:
         names, reader = (
             ", ".join([*given][:3]),
             next((op for op in graph.ops if not set(given.values()).isdisjoint(op.reads)), None),
         )
-        yield _found(graph, reader, "forward", (), hurt or bool(losses), inputs=names)
+        yield _found(graph, reader, "forward", (), hurt or (bool(losses) and unguarded), inputs=names)
         return
     op = _first_forward(graph)
     if op is not None:
@@ -101,7 +102,7 @@ def not_finite_in(graph: Graph, steps: Steps) -> Iterator[NotFinite]:
         scaling = skipped and not graph.roots.isdisjoint(op.makes)  # the scaled loss overflowed: the scale shrinks
         lost = any(root in touched and _bad(graph.values[root].peak) for root in graph.roots)
         peaks, grown = [graph.values[made].peak for made in bad], _grown(graph, op, steps)
-        yield _found(graph, op, "forward", peaks, lost and not scaling, detail=grown)
+        yield _found(graph, op, "forward", peaks, lost and not scaling and (unguarded or skipped), detail=grown)
         if lost:
             return
     if poisoned:
@@ -116,8 +117,16 @@ def not_finite_in(graph: Graph, steps: Steps) -> Iterator[NotFinite]:
         line = next((event.line for event in steps.of("update", "manual") if event.step == graph.step), None)
         detail = f"the update of {burst[0].parameter}, from a finite gradient"
         yield NotFinite(graph.step, "backward", "step", line, detail=detail)
-    elif losses and not skipped:
+    elif losses and unguarded and not skipped:
         yield NotFinite(graph.step, "forward", "", losses[0].line, detail="the loss itself is not finite")
+
+
+def _guarded(step: int, steps: Steps, poisoned: bool) -> bool:
+    """The loop leaves such a step out by itself, or cleans its gradients: nothing that is not finite was ever used."""
+    if any(_bad(move.gradient) or _bad(move.update) for move in steps.movements if move.step >= step):
+        return False
+    updated = {event.step for event in steps.of("update", "manual") if not event.detail.get("skipped")}
+    return bool(updated) and (poisoned or step not in updated)
 
 
 def _bad(number: float | None) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from smokestep.evidence.flow import Graph, Op
+from smokestep.evidence.flow import Graph, Op, Value
 from smokestep.evidence.origins import VIEWS, bare
 from smokestep.evidence.roots import fed_by_gradient
 
@@ -48,6 +48,8 @@ def mixed_differences(graph: Graph) -> Iterator[tuple[Op, Shape, Shape, bool]]:
         arranged = any(
             (maker := graph.maker(each.id)) is not None and maker.name in SHAPED_BY_HAND for each in (first, second)
         )
+        if not _after_the_network(graph, op, first if first.id in computed else second):
+            continue
         squared = False
         value, after = op.makes[0], readers.get(op.makes[0], ())
         while len(after) == 1 and after[0].makes:
@@ -59,3 +61,12 @@ def mixed_differences(graph: Graph) -> Iterator[tuple[Op, Shape, Shape, bool]]:
             after = readers.get(value, ())
         averaged = not after or value in graph.roots
         yield op, first.shape, second.shape, op.name in DIFFERENCES and squared and averaged and not arranged
+
+
+def _after_the_network(graph: Graph, op: Op, value: Value) -> bool:
+    """The value was computed, and nothing made from the op's result meets a parameter again: it is part of a loss."""
+    ahead = graph.forward_of(op.makes)
+    again = (each for each in graph.ops if not ahead.isdisjoint(each.reads))
+    return value.kind == "made" and not any(
+        graph.values[read].kind == "parameter" for each in again for read in each.reads
+    )

@@ -2,8 +2,8 @@
 
 ## What it finds
 `backward` on a fresh leaf made from the number of a loss (`torch.tensor(loss.item(), requires_grad=True)`,
-`loss.detach().requires_grad_()`, `Variable(loss.data, requires_grad=True)`), and a recognised loss that is added to the
-total as a number (`.item()`, `.detach()`) and reaches no backward in any other way.
+`loss.detach().requires_grad_()`, `Variable(loss.data, requires_grad=True)`). As a suspicion, a recognised loss that is
+added to the total as a number (`.item()`, `.detach()`) and reaches no backward in any other way.
 
 ## Why it matters
 `requires_grad=True` silences the error that would have told of the missing history. Backward then stops at the new
@@ -55,7 +55,7 @@ from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.roots import added_as_a_number, bare_root, fed_by_gradient
 from smokestep.evidence.steps import Steps
-from smokestep.findings import Finding, NotApplicable, Place
+from smokestep.findings import Finding, NotApplicable, Place, Severity
 
 CONSEQUENCES = "gradient-cut dead-branch nothing-trains lost-update no-step unused-layer zero-gradient constant-loss"
 
@@ -87,7 +87,7 @@ def detached_loss(losses: Losses, flow: Flow, steps: Steps) -> Iterator[Said]:
                 where=group[0].place,
                 cause=op.line or group[0].user_line,
                 hint="add the tensor itself",
-                severity=group[0].severity,
+                severity=Severity.SUSPICION,  # the total is shown so at times, and another loss may train the term
                 related=((group[0].line, "the term is computed here"),)
                 if group[0].line and group[0].line != op.line
                 else (),

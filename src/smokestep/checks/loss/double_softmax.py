@@ -76,31 +76,30 @@ def double_softmax(losses: Losses, flow: Flow, *, tolerance: float = 1e-2) -> It
         firsts = [_first(each, flow, tolerance) for each in group]
         if all(firsts) and (first := firsts[0]):
             maker, line, certain = first
-            floor = ""
-            if call.name == "cross_entropy" and call.classes:
-                floor = f": the loss cannot fall below {math.log1p((call.classes - 1) / math.e):.2f}"
+            again = (
+                f"`{call.name}` applies its own" if call.name in TAKE_LOGITS else f"`{call.prediction.maker}` follows"
+            )
+            message = f"{again}, and is given the result of `{maker}`, not plain scores"
+            if not maker or (not certain and call.name in TAKE_LOGITS):
+                message = f"`{call.name}` wants plain scores, and every row it is given is non-negative and sums to 1"
+            if call.name == "cross_entropy" and call.classes and call.reduction == "mean" and not call.weighted:
+                floor = math.log1p((call.classes - 1) / math.e)  # one logit of 1, the others 0
+                message += f": the loss cannot fall below {floor:.2f}"
             yield Finding(
-                message=f"`{call.name}` applies its own {'softmax' if call.classes else 'sigmoid'}, and is given the "
-                f"result of `{maker}`, not logits{floor}"
-                if certain
-                else f"`{call.name}` wants logits, and every row it is given is non-negative and sums to 1{floor}",
+                message=message,
                 where=call.place,
                 cause=line or call.user_line,
                 hint=f"give `{call.name}` the scores from before `{maker}`" if maker else "give the loss plain scores",
                 severity=call.severity if certain else Severity.SUSPICION,
                 related=((call.line, "the loss is here"),) if call.line and line and line != call.line else (),
-                data={
-                    "low": call.prediction.low,
-                    "high": call.prediction.high,
-                    "rows": list(call.prediction.rows or ()),
-                },
+                data={"low": call.prediction.low, "high": call.prediction.high},
             )
 
 
 def _first(call: LossCall, flow: Flow, tolerance: float) -> tuple[str, Line | None, bool] | None:
     """What normalised the prediction before the loss does it again: its name, its line, and whether that is certain."""
     given = call.prediction
-    rows = given.rows is not None and max(abs(each - 1) for each in given.rows) <= tolerance
+    rows = given.rows is not None and not math.isnan(sum(given.rows)) and not given.off(given.rows, tolerance)
     if call.classes == 1:
         return None  # told by single-logit
     if call.name in TAKE_LOGITS:
@@ -112,5 +111,5 @@ def _first(call: LossCall, flow: Flow, tolerance: float) -> tuple[str, Line | No
     if given.maker == TAKE_NORMALISED[call.name]:
         before = made_of_what_was(flow.graphs[call.step], given.value)
         if before is not None and bare(before.name) in ("softmax", "sigmoid"):
-            return bare(before.name), before.line, True
+            return bare(before.name), before.line, call.name != "kl_div"  # maps of attention are compared so
     return None

@@ -113,7 +113,7 @@ def _fault(call: LossCall, slight: float, tolerance: float) -> Fault | None:
             certain = target.maker == "log_softmax" or target.maker in LINEAR_LAYERS
             return f"wants probabilities as targets, and is given {span}", "apply softmax, or set log_target", certain
     elif call.name == "cross_entropy" and target.rows is not None and call.classes != 1:
-        if low < 0 or max(abs(each - 1) for each in target.rows) > tolerance:
+        if low < 0 or target.off(target.rows, tolerance):
             rows = f"rows that sum to {target.rows[0]:.4g} to {target.rows[1]:.4g}"
             return f"is given soft labels {span}, with {rows}", "normalise them", False
     elif call.name == "poisson_nll_loss" and low < 0:

@@ -48,7 +48,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
-from smokestep.evidence.losses import LossCall, Losses
+from smokestep.evidence.losses import LossCall, Losses, Operand
 from smokestep.evidence.origins import LINEAR_LAYERS
 from smokestep.findings import Finding, NotApplicable, Severity
 
@@ -92,4 +92,4 @@ def missing_log_softmax(losses: Losses, *, tolerance: float = 0.05) -> Iterator[
 
 def _unnormalised(call: LossCall, tolerance: float) -> bool:
     rows = call.prediction.exp_rows
-    return call.prediction.maker not in NORMALISED and (rows is None or max(abs(each - 1) for each in rows) > tolerance)
+    return call.prediction.maker not in NORMALISED and (rows is None or Operand.off(rows, tolerance))

@@ -69,7 +69,7 @@ def negative_cross_entropy(losses: Losses, flow: Flow, steps: Steps) -> Iterator
     maximised = alone and all(group.maximize for group in steps.optimizers[0].groups)
     for group in groups:
         call = group[0]
-        below = [each for each in group if each.loss is not None and each.loss < 0]
+        below = [each for each in group if each.loss is not None and each.loss < -1e-6]
         wanted = 1 if maximised else -1
         if below and call.name == "cross_entropy" and call.target and call.target.integral and not call.target.rows:
             yield _finding(

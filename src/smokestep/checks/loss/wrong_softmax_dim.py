@@ -51,7 +51,7 @@ from collections.abc import Iterator
 
 from smokestep.check import Said, check
 from smokestep.evidence.flow import Flow
-from smokestep.evidence.losses import LossCall, Losses
+from smokestep.evidence.losses import LossCall, Losses, Operand
 from smokestep.evidence.origins import made_without_picks
 from smokestep.findings import Finding, NotApplicable, Severity
 
@@ -91,11 +91,9 @@ def _other_dimension(call: LossCall, flow: Flow, tolerance: float) -> bool:
     """The rows that the loss reads as classes are certainly not what was normalised."""
     given = call.prediction
     rows = given.exp_rows if given.maker == "log_softmax" else given.rows
-    if rows is None or call.classes == 1 or max(abs(each - 1) for each in rows) <= tolerance:
+    if call.classes == 1 or not Operand.off(rows, tolerance):
         return False
     if call.name == "kl_div":
         target = call.target.exp_rows if call.target and call.log_target else call.target.rows if call.target else None
-        return (
-            target is not None and max(abs(each - 1) for each in target) <= tolerance and given.maker == "log_softmax"
-        )
+        return target is not None and not Operand.off(target, tolerance) and given.maker == "log_softmax"
     return call.name in ("nll_loss", "cross_entropy") and made_without_picks(flow.graphs[call.step], given.value)

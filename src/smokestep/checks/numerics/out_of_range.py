@@ -1,7 +1,8 @@
 """Finds a model output outside the range that was promised for it.
 
 ## What it finds
-An entry of an output below or above the interval declared as `output_range=`, in any step.
+An entry of an output below or above the interval declared as `output_range=`, in any step. What a loss implies for its
+input is told by `missing-log-softmax`, `double-softmax` and `unreachable-target`.
 
 ## Why it matters
 Pixels outside [0, 1], actions outside their bounds, negative variances: what comes after the network clips them, or

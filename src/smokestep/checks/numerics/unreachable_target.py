@@ -3,7 +3,7 @@
 ## What it finds
 A regression loss on the result of a ReLU, sigmoid, tanh, softplus or the like, with targets outside what it can give;
 `binary_cross_entropy_with_logits` on scores that cannot be negative. A ReLU before `cross_entropy`, targets computed by
-another network, and weighted losses are suspicions.
+another network, weighted losses, and links like softplus or exp under noisy targets are suspicions.
 
 ## Why it matters
 The network does what it can, which is the nearest reachable value, and gets no gradient beyond it. The loss stops at a
@@ -61,6 +61,8 @@ REACH = {
     "logsigmoid": (-inf, 0), "log_softmax": (-inf, 0),
 }  # fmt: skip
 UNSIGNED = frozenset("relu relu6 softplus exp abs square".split())
+# Chosen for the sign of what is predicted, whatever noise the targets carry; the others also end networks out of habit.
+CHOSEN = frozenset("softplus exp abs square elu".split())
 REGRESSION = frozenset("mse_loss l1_loss smooth_l1_loss huber_loss".split())
 
 
@@ -80,7 +82,8 @@ def unreachable_target(losses: Losses, flow: Flow, *, slack: float = 0.05) -> It
             continue
         low, high, (least, greatest) = min(lows), max(highs), REACH[maker]
         room = slack * (high - low) or 1e-6
-        what, certain = "", not call.weighted and all(_from_data(each, flow) for each in group)
+        certain = maker not in CHOSEN and not call.weighted and all(_from_data(each, flow) for each in group)
+        what = ""
         if call.name in REGRESSION and (low < least - room or high > greatest + room):
             what = f"`{maker}` gives {least:g} to {greatest:g}, and the targets go from {low:.4g} to {high:.4g}"
         elif call.name == "binary_cross_entropy_with_logits" and maker in UNSIGNED and low < 0.5:
