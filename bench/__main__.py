@@ -91,15 +91,16 @@ def table(result: dict[str, Any]) -> str:
         f" Load when the measurement began: {on['load']}.",
         "",
         "| training | parameters | 3 plain steps | recorded | whole `examine`"
-        " | peak of plain steps | of `examine` | in place |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
+        " | both in processor time | peak of plain steps | of `examine` | in place |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in result["trainings"]:
         cells = [
             f"{row['parameters'] / 1e6:.2f} M",
             f"{row['plain']:.2f} s",
-            f"{row['recorded_ratio']:.2f} ×",
-            f"{row['examined_ratio']:.2f} ×",
+            f"{row['recorded ratio']:.2f} ×",
+            f"{row['examined ratio']:.2f} ×",
+            f"{row['recorded processor ratio']:.2f}, {row['examined processor ratio']:.2f} ×",
             f"{row['plain peak'] / MEGABYTE:.0f} MiB",
             f"{row['examined memory ratio']:.2f} ×",
             f"{row['in place memory ratio']:.2f} ×",

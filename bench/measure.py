@@ -37,10 +37,12 @@ def timed(run: Callable[[], Any]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-def recorded(build: Callable[[], smokestep.Training]) -> float:
-    """Wall seconds of the steps alone, recorded."""
+def recorded(build: Callable[[], smokestep.Training]) -> tuple[float, float]:
+    """Wall and processor seconds of the steps alone, recorded."""
     with backend.open_world(build, seed=0, steps=STEPS) as world:
-        return world.recording().seconds
+        processor = time.process_time()
+        recording = world.recording()
+        return recording.seconds, time.process_time() - processor
 
 
 def costs(name: str, repeats: int) -> dict[str, Any]:
@@ -51,7 +53,9 @@ def costs(name: str, repeats: int) -> dict[str, Any]:
     examined = smokestep.examine(build)
     if examined.findings or examined.steps != STEPS:
         raise SystemExit(f"{name}: expected a clean examination of {STEPS} steps, got {examined}")
-    rows: dict[str, list[float]] = {"plain": [], "plain_cpu": [], "recorded": [], "examined": [], "examined_cpu": []}
+    sides = ("plain", "recorded", "examined")
+    wall: dict[str, list[float]] = {side: [] for side in sides}
+    processor: dict[str, list[float]] = {side: [] for side in sides}
     built = []
     plain(training)
     for _ in range(repeats):
@@ -59,27 +63,24 @@ def costs(name: str, repeats: int) -> dict[str, Any]:
         training = build()
         built.append(time.perf_counter() - started)
         plain(training, 1)
-        wall, processor = timed(lambda training=training: plain(training))
-        rows["plain"].append(wall)
-        rows["plain_cpu"].append(processor)
-        rows["recorded"].append(recorded(build))
-        wall, processor = timed(lambda: smokestep.examine(build))
-        rows["examined"].append(wall)
-        rows["examined_cpu"].append(processor)
-    result: dict[str, Any] = {key: median(values) for key, values in rows.items()}
-    ratios = {
-        key: median(a / b for a, b in zip(rows[key], rows["plain"], strict=True)) for key in ("recorded", "examined")
-    }
-    return {
-        "training": name,
-        "parameters": parameters,
-        "steps": STEPS,
-        "repeats": repeats,
-        "built": median(built),
-        **result,
-        "recorded_ratio": ratios["recorded"],
-        "examined_ratio": ratios["examined"],
-    }
+        taken = (
+            timed(lambda training=training: plain(training)),
+            recorded(build),
+            timed(lambda: smokestep.examine(build)),
+        )
+        for side, (seconds, busy) in zip(sides, taken, strict=True):
+            wall[side].append(seconds)
+            processor[side].append(busy)
+    result: dict[str, Any] = {"training": name, "parameters": parameters, "steps": STEPS, "repeats": repeats}
+    result |= {"threads": torch.get_num_threads(), "built": median(built), "plain": median(wall["plain"])}
+    for side in sides[1:]:
+        result[f"{side} ratio"] = _ratio(wall[side], wall["plain"])
+        result[f"{side} processor ratio"] = _ratio(processor[side], processor["plain"])
+    return result
+
+
+def _ratio(one: list[float], other: list[float]) -> float:
+    return median(a / b for a, b in zip(one, other, strict=True))
 
 
 def fixed(name: str, repeats: int) -> dict[str, Any]:
