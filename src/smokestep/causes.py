@@ -60,4 +60,6 @@ def _same_line(one: Finding, other: Finding) -> bool:
 
 
 def _sentence(finding: Finding) -> str:
-    return f"{finding.check}{f' ({finding.where.path})' if finding.where.path else ''}: {finding.message}"
+    path = finding.where.path or ""
+    named = not path or finding.message.startswith(path)
+    return f"{finding.check}: {finding.message}" if named else f"{finding.check} ({path}): {finding.message}"

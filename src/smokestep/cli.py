@@ -138,6 +138,8 @@ def run(
                 untold = Outcome(Verdict.NOT_APPLICABLE, "the script took no training step")
                 outcomes = {each.name: untold for each in settings.checks}
                 report = replace(report, verdict=Verdict.OPEN, findings=(), checks=outcomes, steps=0)
+                if report.error:
+                    report = replace(report, error=replace(report.error, completed=0))
             report = replace(report, notes=tuple(_notes(name, updates, trained, ending, live is not None)))
         return _written([report], format_, output), _exit_code(report, ending)
 

@@ -75,6 +75,11 @@ class Cluster:
         return abridged(self.names)
 
     @property
+    def them(self) -> str:
+        """The pronoun for the names."""
+        return "it" if len(self.fates) == 1 else "them"
+
+    @property
     def code(self) -> str:
         """The text of the line that explains it, in backquotes, without its comment."""
         text = self.first.line.code if self.first.line else ""

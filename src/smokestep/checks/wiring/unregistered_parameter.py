@@ -88,8 +88,9 @@ def unregistered_parameter(fates: Fates, steps: Steps) -> Iterator[Said]:
     for cluster in fates.clusters("unregistered"):
         parameter = steps.parameter(cluster.names[0])
         container = parameter.container if parameter else ""
+        place = f"{'plain ' if container == 'attribute' else ''}{container or 'place'}"
         yield cluster.told(
             f"{cluster.title} got gradient in {fates.steps} steps and no optimizer holds {cluster.them}: "
-            f"{cluster.code} keeps {cluster.them} in a {'plain ' if container == 'attribute' else ''}{container or 'place'} that `parameters()` does not see",
+            f"{cluster.code} keeps {cluster.them} in a {place} that `parameters()` does not see",
             f"use {REGISTERS.get(container, 'nn.Parameter')}, and build the optimizer afterwards",
         )
