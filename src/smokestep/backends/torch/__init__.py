@@ -11,11 +11,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch.optim import Optimizer
 
-from smokestep.backends.torch import snapshot
+from smokestep.backends.torch import snapshot, sources
 from smokestep.backends.torch.assembly import Assembly
 from smokestep.backends.torch.events import listening
 from smokestep.backends.torch.naming import Words, all_optimizers
+from smokestep.backends.torch.quiet import quiet
 from smokestep.backends.torch.recorder import Recorder, StopWatching
 from smokestep.training import Training
 from smokestep.world import NotOffered, Recording
@@ -77,8 +79,9 @@ class TorchWorld:
             for name, step in training.steps.items():
                 recorder.begin(name)
                 returned = step(*arguments)
-                with torch._C.DisableTorchFunction():
+                with quiet():
                     recorder.returned[recorder.step] = _scalar(returned)
+                del returned  # and the history that hangs on it, before the next step needs the memory
                 recorder.end()
             done += 1
 
@@ -92,7 +95,11 @@ class TorchWorld:
 def _assembled(recorder: Recorder, training: Training | None, seconds: float) -> Recording:
     if recorder.tracer.failure:
         raise NotOffered(f"the recorder failed, the training did not: {recorder.tracer.failure}; please report it")
-    return Assembly(recorder, training, seconds).recording()
+    with quiet():
+        recording = Assembly(recorder, training, seconds).recording()
+    recorder.release()
+    sources.forget()
+    return recording
 
 
 def _untaken(recorder: Recorder) -> bool:
@@ -118,7 +125,7 @@ def _scalar(returned: Any) -> Any:
     if isinstance(returned, (tuple, list)) and returned:
         returned = returned[0]
     if isinstance(returned, torch.Tensor) and returned.numel() == 1:
-        return returned.detach()
+        return returned.detach().clone()
     return float(returned) if isinstance(returned, (int, float)) and not isinstance(returned, bool) else None
 
 
@@ -143,9 +150,8 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
 class TorchLive:
     """A watch over the user's own loop."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-        self._seconds = 0.0
+    def __init__(self, recorder: Recorder, around: list[Optimizer]) -> None:
+        self.recorder, self._around = recorder, around
         self._recording: Recording | None = None
 
     def recording(self) -> Recording:
@@ -154,6 +160,7 @@ class TorchLive:
             recorder = self.recorder
             recorder.tracer.paused += 1
             recorder.finish()
+            _adopt(recorder, self._around)
             self._recording = _assembled(recorder, None, time.perf_counter() - recorder.started)
         return self._recording
 
@@ -162,16 +169,30 @@ class TorchLive:
         return describe()
 
 
-def _enough(steps: int, stopping: Callable[[], None] | None) -> Callable[[Recorder], None]:
+def _adopt(recorder: Recorder, around: list[Optimizer]) -> None:
+    """Count in the optimizers that hold something the loop uses; those of a training long over have no part in it."""
+    used = {id(tensor) for ref in recorder.tracer.sources.values() if (tensor := ref()) is not None}
+    used.update(id(own) for model in recorder.running.roots.values() for own in model.parameters())
+    for each in around:
+        if any(id(held) in used for group in each.param_groups for held in group["params"]):
+            recorder.optimizers.setdefault(id(each), each)
+
+
+def _enough(steps: int, stopping: Callable[[], None] | None, around: list[Optimizer]) -> Callable[[Recorder], None]:
     """Ends a live recording when every optimizer that steps has stepped `steps` times (or none ever does)."""
 
     def wanted(recorder: Recorder) -> None:
+        _adopt(recorder, around)
+        if recorder.tracer.failure and stopping is not None:  # nothing more will be seen
+            stopping()
+            raise StopWatching
         counts = [recorder.updates.get(key, 0) for key in recorder.optimizers]
         most, active = max(counts, default=0), [each for each in counts if each]
         idle = len(active) < len(counts)
         done = bool(active) and min(active) >= steps <= recorder.turns and not (idle and most < 2 * steps)
         if done and most < steps + MORE:
-            recorder.book.settle()
+            with quiet():
+                recorder.book.settle()
             done = not (len(recorder.ends) < steps + MORE and _untaken_live(recorder))
         if done or most >= 10 * steps or (not most and len(recorder.backwards) >= 100):
             if stopping is not None:
@@ -200,8 +221,7 @@ def _untaken_live(recorder: Recorder) -> bool:
 def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[TorchLive]:
     """Watch the loop that runs in the block. When enough has been seen, go on without recording; with `stopping`, call
     it and raise StopWatching inside the loop, again at each further update if the loop swallows it."""
-    recorder = Recorder(live=True, wanted=_enough(steps, stopping))
-    if stopping is None:
-        recorder.optimizers.update({id(each): each for each in all_optimizers()})
+    around = all_optimizers() if stopping is None else []  # a script's own are seen when they are made
+    recorder = Recorder(live=True, wanted=_enough(steps, stopping, around))
     with listening(recorder), recorder.tracer:
-        yield TorchLive(recorder)
+        yield TorchLive(recorder, around)
