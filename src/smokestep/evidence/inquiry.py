@@ -105,14 +105,14 @@ class Inquiry:
         if cut is not None:
             return cut
         if last:
-            return self._dropped(parameter, graph, paths, last, looks)
+            return self._dropped(parameter, graph, paths, bit, last, looks)
         return self._unused(parameter, graph, paths)
 
     def _escaped(self, parameter: Parameter, graph: Graph, paths: Paths, looks: list[Op]) -> Fate | None:
         """The cut at plain numbers that are used on; None if there is none, or they are only looked at."""
         if paths.hidden(graph.roots) or not any(op.escapes and self._comes_back(op, graph, paths) for op in looks):
             return None
-        op = next(op for op in looks if op.escapes or op.name in CUTS)
+        op = _given_away(next(op for op in looks if op.escapes or op.name in CUTS), looks)
         reason, hint = cut_reason(op, graph)
         return self._fate(parameter, "cut", reason, _line(op), (), hint, op, True, False, graph.step)
 
@@ -125,7 +125,9 @@ class Inquiry:
             return self._fate(parameter, "unused", "nothing reads it", parameter.built, step=graph.step)
         return self._fate(parameter, "conditional", "no operation read it", parameter.built, step=graph.step)
 
-    def _dropped(self, parameter: Parameter, graph: Graph, paths: Paths, last: list[Op], looks: list[Op]) -> Fate:
+    def _dropped(
+        self, parameter: Parameter, graph: Graph, paths: Paths, bit: int, last: list[Op], looks: list[Op]
+    ) -> Fate:
         if paths.hidden(graph.roots):
             return self._hidden(parameter, graph)
         own = [op for op in last if not _installed(op)] or last
@@ -139,7 +141,9 @@ class Inquiry:
         hint, certain = "", True
         reason = "is computed, and nothing that reaches the loss uses it"
         if use.kind == "overwritten" and use.at and line:
-            name, callee = source.again(line, use.at, use.name)
+            before = dict.fromkeys([line, *(at for each in paths.along(bit) if (at := _line(each)))])
+            pairs = (source.again(at, use.at, use.name) for at in before)
+            name, callee = next((pair for pair in pairs if pair[0]), ("", ""))
             again = f"reads `{name}` again, and " if name and use.at != line else ""
             related.append((use.at, f"{again}overwrites `{use.name}`"))
             hint = f"feed `{use.name}`, not `{name}`, to {callee}" if name and callee and use.at != line else ""
@@ -208,9 +212,7 @@ class Inquiry:
             if region is not None:
                 line = region[0]
                 related.append((region[1], NO_GRAD))
-        reason, hint = cut_reason(op, graph)
-        if op.name == "detach" and any(each.name == "numpy" and set(op.makes) & set(each.reads) for each in graph.ops):
-            hint = CUTS["numpy"][1]
+        reason, hint = cut_reason(_given_away(op, graph.ops), graph)
         equals = [each for each in own[1:] if ranks[each.id] == ranks[op.id]]
         related.extend((at, "cut here as well") for at in _others(equals, line))
         # A target taken without gradient, or a part in evaluation mode, may well be left out of training on purpose.
@@ -301,6 +303,13 @@ def _scales(cut: Op, graph: Graph, needed: set[int]) -> bool:
         else:
             return False
     return scales
+
+
+def _given_away(op: Op, others: Iterable[Op]) -> Op:
+    """Of `t.detach().numpy()` on one line the second call, which made the first one necessary."""
+    if op.name not in ("detach", "data"):
+        return op
+    return next((each for each in others if each.escapes and each.line == op.line and op.makes[0] in each.reads), op)
 
 
 def _others(ops: Iterable[Op], line: Line | None) -> list[Line]:

@@ -184,6 +184,10 @@ class Paths:
                 results.update(op.makes)
         return last, looks
 
+    def along(self, bit: int) -> list[Op]:
+        """The ops that work on what was computed from a suspect."""
+        return [op for op in self.graph.ops if self._of(self.value, op.reads) & bit]
+
     def given_away(self, bit: int) -> list[Op]:
         """The ops that turn a suspect into plain numbers."""
         return [op for op in self.graph.ops if op.escapes and self._of(self.value, op.reads) & bit]

@@ -30,6 +30,7 @@ CUTS = {
     "new_tensor": ("`new_tensor` copies the entries, without their history", "use the tensor, or `.clone()`"),
     "from_numpy": ("a NumPy array carries no history", "write the computation with torch functions"),
 }
+COMPARES = frozenset("lt le gt ge eq ne less greater less_equal greater_equal not_equal".split())
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "bool")
 # Piecewise constant functions: the derivative is 0 wherever it exists.
 FLAT = frozenset(
@@ -70,7 +71,8 @@ def cut_reason(op: Op, graph: Graph) -> tuple[str, str]:
         )
     kinds = {graph.values[made].dtype.removeprefix("torch.") for made in op.makes if made in graph.values}
     if "bool" in kinds:
-        return f"`{op.name}` gives True or False, which has no gradient", "use a smooth function, such as a sigmoid"
+        what = "a comparison" if op.name.strip("_") in COMPARES else f"`{op.name}`"
+        return f"{what} gives True or False, which has no gradient", "use a smooth function, such as a sigmoid"
     if kinds & set(INTEGERS):
         return (
             f"`{op.name}` gives whole numbers, which have no gradient",
@@ -92,7 +94,7 @@ def zero_reason(
         return (
             "cut",
             f"`{op.name}` is flat: its derivative is 0 everywhere",
-            "use a straight-through estimator: x + (round(x) - x).detach()",
+            f"use a straight-through estimator: x + ({op.name}(x) - x).detach()",
         )
     if 0 in read.shape:
         return "waiting", f"`{op.name}` had no entry to work on", ""

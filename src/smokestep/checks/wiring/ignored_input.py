@@ -83,7 +83,7 @@ def ignored_input(inputs: Inputs) -> Iterator[Said]:
             yield Open(f"{model.name}: calls whose inside was not seen may read {', '.join(model.ignored)}")
         elif model.ignored:
             every = len(model.ignored) == len(model.given)
-            what = "all it is given" if every else f"one of the {len(model.given)} tensors it is given"
+            what = "all it is given" if every else f"{len(model.ignored)} of the {len(model.given)} tensors it is given"
             yield Finding(
                 f"{model.name} does not read {', '.join(f'`{name}`' for name in model.ignored)} ({what}) in "
                 f"{model.calls} calls",

@@ -65,7 +65,9 @@ def lost_update(fates: Fates) -> Iterator[Said]:
     for cluster in fates.clusters("lost"):
         yield cluster.told(
             f"{cluster.title} did not move in {fates.steps} steps: {cluster.first.reason}",
-            "keep the weights in float32 and compute in lower precision (autocast), or raise the learning rate",
+            "raise the learning rate"
+            if cluster.first.op in ("float32", "float64")
+            else "keep the weights in float32 and compute in lower precision (autocast), or raise the learning rate",
         )
     for cluster in fates.clusters("unexplained"):
         if cluster.first.op == "update":

@@ -51,6 +51,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
+from smokestep.evidence import source
 from smokestep.evidence.fate import abridged
 from smokestep.evidence.fates import Fates
 from smokestep.evidence.steps import Steps
@@ -69,14 +70,14 @@ def stale_optimizer(steps: Steps, fates: Fates) -> Iterator[Said]:
             continue
         twins = tuple(twin for _, twin in pairs)
         them = "it" if len(twins) == 1 else "them"
-        parameters = (steps.parameter(twin) for twin in twins)
-        built = dict.fromkeys(each.built for each in parameters if each and each.built and each.built != optimizer.line)
+        layer = twins[0].split(".")[-2:][0]
+        later = source.assigned_after(optimizer.line, layer) if optimizer.line else None
         yield Finding(
-            f"{optimizer.name or optimizer.kind} holds {len(pairs)} tensors that no model uses; in their place "
+            f"{optimizer.name or optimizer.kind} holds {len(pairs)} {'tensor' if len(pairs) == 1 else 'tensors'} that no model uses; in their place "
             f"{abridged(twins)} got gradient in {fates.steps} steps, and no optimizer holds {them}",
             where=Place.of(abridged(twins), optimizer.line),
             cause=optimizer.line,
             hint="build the optimizer after the model is complete",
             subjects=twins,
-            related=tuple((line, "what it should hold is built here") for line in list(built)[:2]),
+            related=((later, f"assigns `{layer}` after the optimizer was built"),) if later else (),
         )

@@ -76,10 +76,14 @@ def unoptimized_parameter(fates: Fates, steps: Steps, declared: Declared) -> Ite
         optimizer = max(steps.optimizers, key=lambda each: _held(each, mine))
         explicit = any(known[fate.parameter].explicit for fate in some)
         certain = explicit or (2 * len(some) < len(mine) and not optimizer.filtered and _held(optimizer, mine) > 0)
+        held = _held(optimizer, mine)
+        twin = _twin(steps.optimizers) if not held else None
+        optimizer = twin or optimizer
         told = Cluster(tuple(replace(fate, line=optimizer.line or fate.line, certain=certain) for fate in some))
+        why = f": {optimizer.name or 'the optimizer'} holds {held} of {len(mine)} trainable tensors" if held else ""
+        why = f": {optimizer.name} holds the same parameters as another optimizer" if twin else why
         yield told.told(
-            f"{told.title} got gradient in {fates.steps} steps, and no optimizer holds {told.them}: "
-            f"{optimizer.name or 'the optimizer'} holds {_held(optimizer, mine)} of {len(mine)} trainable tensors",
+            f"{told.title} got gradient in {fates.steps} steps, and no optimizer holds {told.them}{why}",
             f"hand {told.them} to the optimizer, or freeze {told.them} with requires_grad_(False)",
         )
 
@@ -92,3 +96,14 @@ def _spared(name: str, declared: Declared) -> bool:
 
 def _held(optimizer: Optimizer, names: set[str]) -> int:
     return sum(name in names for group in optimizer.groups for name in group.parameters)
+
+
+def _twin(optimizers: tuple[Optimizer, ...]) -> Optimizer | None:
+    """The optimizer that holds just what one before it holds: a line copied, and not changed."""
+    seen: set[frozenset[str]] = set()
+    for each in optimizers:
+        names = frozenset(name for group in each.groups for name in group.parameters)
+        if names in seen:
+            return each
+        seen.add(names)
+    return None
