@@ -85,7 +85,7 @@ def not_finite_in(graph: Graph, steps: Steps) -> Iterator[NotFinite]:
     losses = [
         event for event in steps.of("backward") if event.step == graph.step and _bad(_loss(event.detail.get("loss")))
     ]
-    unguarded = not _guarded(graph.step, steps, bool(poisoned))
+    unguarded = not _guarded(graph, steps)
     hurt = bool(poisoned) and unguarded and not skipped
     given = _given(graph, moves)
     if given:
@@ -121,12 +121,18 @@ def not_finite_in(graph: Graph, steps: Steps) -> Iterator[NotFinite]:
         yield NotFinite(graph.step, "forward", "", losses[0].line, detail="the loss itself is not finite")
 
 
-def _guarded(step: int, steps: Steps, poisoned: bool) -> bool:
+def _guarded(graph: Graph, steps: Steps) -> bool:
     """The loop leaves such a step out by itself, or cleans its gradients: nothing that is not finite was ever used."""
-    if any(_bad(move.gradient) or _bad(move.update) for move in steps.movements if move.step >= step):
+    if any(_bad(move.gradient) or _bad(move.update) for move in steps.movements if move.step >= graph.step):
         return False
     updated = {event.step for event in steps.of("update", "manual") if not event.detail.get("skipped")}
-    return bool(updated) and (poisoned or step not in updated)
+    arrived = any(
+        _bad(graph.values[made].gradient)
+        for op in graph.ops
+        if any(graph.values[read].kind == "parameter" for read in op.reads)
+        for made in op.makes
+    )
+    return bool(updated) and (arrived or graph.step not in updated)
 
 
 def _bad(number: float | None) -> bool:
