@@ -219,6 +219,19 @@ def test_no_step_is_silent_where_parameters_move_without_an_optimizer() -> None:
     assert findings(no_step, loop(*["Z F B"] * 3)) == []
 
 
+def test_no_step_of_one_of_two_optimizers_is_a_suspicion() -> None:
+    (finding,) = findings(no_step, loop(*["Zd Zg F B:disc,gen Ud"] * 8))
+    assert finding.severity is Severity.SUSPICION
+    assert finding.where.path == "g"
+
+
+def test_no_step_is_open_for_an_optimizer_that_may_step_less_often() -> None:
+    steps = loop("Zd F B:disc,gen Ud", "Zd F B:disc,gen Ud", "Zd F B:disc,gen Ud")
+    waiting = (*steps.optimizers, Optimizer("g", "Adam", (Group(("gen",), ()),)))
+    assert findings(no_step, replace(steps, optimizers=waiting)) == []
+    assert reasons(no_step, replace(steps, optimizers=waiting), Open)
+
+
 def test_misplaced_clip_after_the_update() -> None:
     (finding,) = findings(misplaced_clip, loop(*["Z F B U C"] * 3))
     assert finding.severity is None

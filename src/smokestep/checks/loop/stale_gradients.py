@@ -65,20 +65,20 @@ def stale_gradients(steps: Steps, gradients: Gradients) -> Iterator[Finding | Op
         return
     updates = [*gradients.uses, *gradients.manual]
     carried = {(move.parameter, move.step): move.carried for move in steps.movements if move.carried}
-    found: dict[tuple[str, Line | None], tuple[Use, Event, Event, list[str]]] = {}
+    found: dict[tuple[str, Line | None], tuple[Use, Event, dict[str, float]]] = {}
     for use in updates:
         for name, (backward, before) in use.stale.items():
-            if any((name, step) in carried for step in range(before.step, use.event.step + 1)):
-                key = (use.event.subject, backward.line)
-                names = found.setdefault(key, (use, backward, before, []))[3]
-                names.extend([name] if name not in names else [])
-    for use, backward, _, names in found.values():
-        leftover = max(carried.get((name, backward.step), 0.0) or 0.0 for name in names)
+            left = max(carried.get((name, step)) or 0.0 for step in range(before.step, use.event.step + 1))
+            if left:
+                names = found.setdefault((use.event.subject, backward.line), (use, backward, {}))[2]
+                names[name] = max(left, names.get(name, 0.0))
+    for use, backward, names in found.values():
+        leftover = max(names.values())
         by_hand = use.event.kind == "manual"
         yield Finding(
-            f"{abridged(names)}: the gradients that an earlier update had used were used again, nothing cleared them "
-            f"in between (up to {leftover:.2g} was left when this backward pass began)",
-            where=Place.of(abridged(names), use.event.line),
+            f"{abridged(tuple(names))}: the gradients that an earlier update had used were used again, nothing cleared "
+            f"them in between (up to {leftover:.2g} was left when this backward pass began)",
+            where=Place.of(abridged(tuple(names)), use.event.line),
             cause=backward.line,
             hint=f"clear the gradients once an update, before this line: {use.event.subject or 'model'}.zero_grad()",
             severity=Severity.SUSPICION if by_hand else None,
