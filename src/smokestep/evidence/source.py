@@ -296,3 +296,15 @@ def _arguments(statement: ast.AST) -> dict[str, str]:
                 if isinstance(each, ast.Name):
                     found.setdefault(each.id, callee)
     return found
+
+
+def assigned_after(line: Line, attribute: str) -> Line | None:
+    """The first line below in the same file that assigns this attribute of an object that is not `self`."""
+    tree = _parsed("".join(linecache.getlines(line.file)))
+    for node in ast.walk(tree) if tree else ():
+        if not isinstance(node, ast.Assign) or node.lineno <= line.line:
+            continue
+        for target in node.targets:
+            if isinstance(target, ast.Attribute) and target.attr == attribute and ast.unparse(target.value) != "self":
+                return _line(line, node.lineno)
+    return None
