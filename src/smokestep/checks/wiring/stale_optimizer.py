@@ -74,7 +74,8 @@ def stale_optimizer(steps: Steps, fates: Fates) -> Iterator[Said]:
         later = source.assigned_after(optimizer.line, layer) if optimizer.line else None
         yield Finding(
             f"{optimizer.name or optimizer.kind} holds {len(pairs)} {'tensor' if len(pairs) == 1 else 'tensors'} that "
-            f"no model uses; in their place {abridged(twins)} got gradient in {fates.steps} steps, and no optimizer holds {them}",
+            f"no model uses; in their place {abridged(twins)} got gradient in {fates.steps} steps, and no optimizer "
+            f"holds {them}",
             where=Place.of(abridged(twins), optimizer.line),
             cause=optimizer.line,
             hint="build the optimizer after the model is complete",
