@@ -44,7 +44,7 @@ def training() -> smokestep.Training:
 When the gradient of a layer is cancelled on purpose for a while (the last layer of DINO in its first epoch).
 
 ## Source
-TrainCheck (OSDI 2025), the order of the calls of the loop; and the catalogue of faults of this project, E4.
+TrainCheck (OSDI 2025), which infers the order of the calls of a training loop.
 """
 
 from __future__ import annotations

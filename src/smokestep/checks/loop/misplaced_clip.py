@@ -47,7 +47,7 @@ def training() -> smokestep.Training:
 When the call only measures the norm for the log; with the limit `inf` that is understood without being told.
 
 ## Source
-The catalogue of faults of this project, E13; PyTorch's mixed-precision examples (unscale before clipping).
+PyTorch, "Automatic Mixed Precision examples": gradient clipping works on unscaled gradients, before the update.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ def training() -> smokestep.Training:
 When the gradients themselves are the product (saliency, federated averaging elsewhere).
 
 ## Source
-The catalogue of faults of this project, E5. `patience` is the number of backward passes after which a loop
-without any update looks wrong; a recording is extended to 16 steps when it saw none.
+TrainCheck (OSDI 2025), which infers the order of the calls of a training loop. `patience` is the number of backward
+passes after which a loop without any update looks wrong; a recording is extended to 16 steps when it saw none.
 """
 
 from __future__ import annotations

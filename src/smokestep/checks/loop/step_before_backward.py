@@ -44,7 +44,7 @@ def training() -> smokestep.Training:
 When gradients are delayed by a step on purpose (a simulation of asynchronous training).
 
 ## Source
-The catalogue of faults of this project, E5; torch's own notes on in-place operations and autograd.
+PyTorch, "Autograd mechanics": in-place operations and the version counter.
 """
 
 from __future__ import annotations

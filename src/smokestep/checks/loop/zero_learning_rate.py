@@ -48,7 +48,7 @@ def training() -> smokestep.Training:
 When an optimizer is held still for a first phase longer than the recording.
 
 ## Source
-The catalogue of faults of this project, E8.
+Humbatova and others, "Taxonomy of Real Faults in Deep Learning Systems" (ICSE 2020): the wrong learning rate.
 """
 
 from __future__ import annotations

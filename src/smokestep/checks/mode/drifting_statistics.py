@@ -45,7 +45,7 @@ def training() -> smokestep.Training:
 When the statistics are meant to adapt to the new data (AdaBN).
 
 ## Source
-mmpretrain issue 702, and the row E2 of this project's catalogue: what is frozen must stay, statistics included.
+mmpretrain issue 702: what is frozen must stay, statistics included.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def training() -> smokestep.Training:
 When a size that is 1 in the test is larger in the real run.
 
 ## Source
-PyTorch: "Expected more than 1 value per channel when training"; the row F5 of this project's catalogue.
+PyTorch's own refusal in batch normalization: "Expected more than 1 value per channel when training".
 """
 
 from __future__ import annotations
