@@ -171,6 +171,11 @@ def test_frozen_statistics_spares_statistics_that_moved_in_one_step() -> None:
     assert findings(frozen_statistics, Modes((norm(moved=(True, False, False)),), runs("bn", True, True, True))) == []
 
 
+def test_frozen_statistics_spares_a_layer_whose_parameters_are_frozen_too() -> None:
+    layer = norm(moved=(False,) * 3, trainable=())
+    assert findings(frozen_statistics, Modes((layer,), runs("bn", True, True, True))) == []
+
+
 def test_frozen_statistics_spares_a_frozen_layer_of_its_own_kind() -> None:
     layer = norm(kind="other", class_name="FrozenBatchNorm2d", moved=(False,) * 3, affine=(), trainable=())
     assert findings(frozen_statistics, Modes((layer,), runs("bn", True, True, True))) == []

@@ -45,7 +45,7 @@ def training() -> smokestep.Training:
 When the statistics are meant to adapt to the new data (AdaBN).
 
 ## Source
-mmpretrain issue 702: what is frozen must stay, statistics included.
+PyTorch Lightning pull request 15063 and mmdetection pull request 560: frozen normalizations whose statistics went on.
 """
 
 from __future__ import annotations

@@ -58,7 +58,9 @@ from smokestep.findings import Finding, NotApplicable, Place, Severity
 
 @check(severity="defect", since="0.1")
 def frozen_statistics(modes: Modes) -> Iterator[Finding | NotApplicable]:
-    layers = [layer for layer in modes.layers if layer.statistics and (layer.kind != "other" or layer.trainable)]
+    # a layer whose own parameters are frozen is meant to stay: Lightning freezes by track_running_stats=False
+    layers = [layer for layer in modes.layers if layer.statistics and (layer.trainable or not layer.affine)]
+    layers = [layer for layer in layers if layer.kind != "other" or layer.trainable]
     if not layers:
         yield NotApplicable("no normalization with running statistics ran")
         return
