@@ -189,6 +189,11 @@ def test_foreign_update_of_an_undeclared_buffer_is_a_suspicion() -> None:
     assert finding.severity is Severity.SUSPICION
 
 
+def test_foreign_update_of_unknown_hand_is_a_suspicion() -> None:
+    (finding,) = declared(trains=names("gen.w"), changed=names("gen.w", "disc.w"))
+    assert finding.severity is Severity.SUSPICION
+
+
 def test_foreign_update_spares_the_vectors_of_spectral_norm() -> None:
     assert declared(trains=names("gen.w"), changed=names("gen.w", "disc.weight_u")) == []
 

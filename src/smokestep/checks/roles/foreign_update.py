@@ -57,8 +57,8 @@ from smokestep.evidence.fate import abridged
 from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place, Severity
 
-# State that power iteration moves in every forward pass, as statistics: torch's two kinds of spectral norm.
-ITERATED = ("weight_u", "weight_v", "._u", "._v", "_u", "_v")
+# Buffers that power iteration moves in every forward pass, in both kinds of torch's spectral norm.
+ITERATED = ("_u", "_v")
 
 
 @check(severity="defect", since="0.1", explains=("foreign-parameters",))
@@ -79,8 +79,8 @@ def foreign_update(steps: Steps, declared: Declared) -> Iterator[Finding | NotAp
         writes = [event for event in own if event.kind == "manual"]
         by_optimizer = sorted(each for each in outside if any(each in event.parameters for event in updates))
         rest = sorted(outside - set(by_optimizer))
-        rest = [each for each in rest if each in named or not each.endswith(ITERATED)]
-        certain = [each for each in rest if each in named or (each in parameters and not writes)]
+        rest = [each for each in rest if each in named or each in parameters or not each.endswith(ITERATED)]
+        certain = [each for each in rest if each in named]
         for names, events, severity in (
             (by_optimizer, updates, None),
             (certain, writes, None),
