@@ -133,6 +133,20 @@ def test_wrong_usage_is_told_with_what_to_do(folder: Path, words: list[str], say
     assert says in told.output
 
 
+def test_what_cannot_be_written_is_told_before_anything_is_run(folder: Path) -> None:
+    (folder / "train.py").write_text("raise SystemExit('it ran')")
+    told = smokestep("run", "--output", "nowhere/report.json", "train.py")
+    assert told.exit_code == 2 and "there is no folder" in told.output and "it ran" not in told.output
+    assert "did you mean 'train.py'?" in smokestep("run", "train").output
+
+
+def test_an_option_behind_the_script_is_pointed_out(folder: Path) -> None:
+    (folder / "train.py").write_text("import argparse\nargparse.ArgumentParser().parse_args()\n")
+    done = command("run", "train.py", "--strict", cwd=folder)
+    assert done.returncode == 3
+    assert "--strict was given to train.py: smokestep's own options go before the script" in done.stdout
+
+
 def test_a_wrong_configuration_is_wrong_usage(folder: Path) -> None:
     Path("pyproject.toml").write_text("[tool.smokestep]\nignroe = ['loop']\n")
     Path("train.py").write_text("")

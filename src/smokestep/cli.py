@@ -118,7 +118,7 @@ def run(
     if not as_module and not os.path.exists(target):
         raise click.UsageError(f"there is no script {target!r} in {os.getcwd()}{_near_files(target)}")
     started = time.perf_counter()
-    output = os.path.abspath(output) if output else None  # the script may change the folder
+    output = _writable(output) if output else None
     place = None if as_module else os.path.abspath(target)
     settings = _settled(place, **choices)
     name = target if as_module else os.path.basename(target)
@@ -140,7 +140,8 @@ def run(
                 report = replace(report, verdict=Verdict.OPEN, findings=(), checks=outcomes, steps=0)
                 if report.error:
                     report = replace(report, error=replace(report.error, completed=0))
-            report = replace(report, notes=tuple(_notes(name, updates, trained, ending, live is not None)))
+            notes = [*_notes(name, updates, trained, ending, live is not None), *_misplaced(name, arguments, ending)]
+            report = replace(report, notes=tuple(notes))
         return _written([report], format_, output), _exit_code(report, ending)
 
     shown: launch.Stream = "hidden" if quiet else "to stderr" if format_ == "json" and not output else "shown"
@@ -152,6 +153,17 @@ def run(
         raise click.UsageError(f"{error} (in {os.getcwd()})") from None
     click.echo(text, nl=False)
     click.get_current_context().exit(code)
+
+
+def _writable(output: str) -> str:
+    """The whole path, for the script may change the folder. What cannot be written is told before anything is run."""
+    path = os.path.abspath(output)
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise click.UsageError(f"--output {output}: there is no folder {folder}")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise click.UsageError(f"--output {output}: no permission to write there")
+    return path
 
 
 def _taken(live: Live) -> tuple[int, bool]:
@@ -186,6 +198,14 @@ def _notes(name: str, updates: int, trained: bool, ending: launch.Ending, watche
         )
 
 
+def _misplaced(name: str, arguments: tuple[str, ...], ending: launch.Ending) -> Iterator[str]:
+    """An option of smokestep's behind the script goes to the script, which may not know it."""
+    known = {name for each in run.params if isinstance(each, click.Option) for name in each.opts if name != "-m"}
+    ours = [each for each in arguments if each.partition("=")[0] in known]
+    if ours and ending.how == "exited":
+        yield f"{ours[0]} was given to {name}: smokestep's own options go before the script"
+
+
 def _exit_code(report: Report, ending: launch.Ending | None = None) -> int:
     how = ending.how if ending else "raised" if report.error else "finished"
     if how == "interrupted":
@@ -207,6 +227,7 @@ def check(targets: tuple[str, ...], seed: int | None, format_: Format, output: s
     Without NAME: every function of FILE that takes no arguments and is annotated `-> smokestep.Training`, or is
     called `training` or `training_...`. The JSON is one report, or a list of reports if there are several functions.
     """
+    output = _writable(output) if output else None
     reports = []
     with redirect_stdout(sys.stderr):
         for target in targets:
@@ -306,7 +327,7 @@ def explain_(name: str) -> None:
     """Show what a check finds, why, and how to allow it."""
     from rich.markdown import Markdown
 
-    checks = _all_checks()
+    checks, name = _all_checks(), name.replace("_", "-")
     if name not in checks:
         near = difflib.get_close_matches(name, checks, n=3, cutoff=0.4)
         meant = f"did you mean {', '.join(near)}? " if near else ""
@@ -345,5 +366,6 @@ def new(name: str, family: str | None) -> None:
 def _near_files(target: str) -> str:
     folder = os.path.dirname(target) or "."
     files = os.listdir(folder) if os.path.isdir(folder) else []
-    near = difflib.get_close_matches(os.path.basename(target), files, n=1)
+    asked = os.path.basename(target)
+    near = [f"{asked}.py"] if f"{asked}.py" in files else difflib.get_close_matches(asked, files, n=1, cutoff=0.7)
     return f"; did you mean {os.path.join(os.path.dirname(target), near[0])!r}?" if near else ""
