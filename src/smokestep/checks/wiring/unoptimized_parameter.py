@@ -2,8 +2,8 @@
 
 ## What it finds
 Trainable parameters of a model that receive gradient in the recorded steps, while every optimizer holds only others.
-A defect if they are the smaller part of their model and the optimizer's list was not made by a condition, or if
-`trains` names them.
+A defect if they are the smaller part of their model and the optimizer's list was not made by a condition, if
+`trains` names them, or if no optimizer holds anything that gets gradient.
 
 ## Why it matters
 Gradient is computed for them and thrown away: a layer added later, a parameter group that was forgotten.
@@ -75,8 +75,9 @@ def unoptimized_parameter(fates: Fates, steps: Steps, declared: Declared) -> Ite
         mine = {each.name for each in steps.parameters if each.model == model and each.requires_grad}
         optimizer = max(steps.optimizers, key=lambda each: _held(each, mine))
         explicit = any(known[fate.parameter].explicit for fate in some)
-        certain = explicit or (2 * len(some) < len(mine) and not optimizer.filtered and _held(optimizer, mine) > 0)
         held = _held(optimizer, mine)
+        minority = 2 * len(some) < len(mine) and not optimizer.filtered and held > 0
+        certain = explicit or minority or _idle(steps)
         twin = _twin(steps.optimizers) if not held else None
         optimizer = twin or optimizer
         told = Cluster(tuple(replace(fate, line=optimizer.line or fate.line, certain=certain) for fate in some))
@@ -92,6 +93,12 @@ def _spared(name: str, declared: Declared) -> bool:
     """Declared untouched, or left out of what is declared to train."""
     trains = frozenset[str]().union(*declared.trains.values())
     return any(name in names for names in declared.untouched.values()) or bool(trains) and name not in trains
+
+
+def _idle(steps: Steps) -> bool:
+    """Whether optimizers were stepped, and nothing that any of them holds ever got gradient."""
+    held = {name for each in steps.optimizers for group in each.groups for name in group.parameters}
+    return bool(steps.of("update")) and not any(move.received for move in steps.movements if move.parameter in held)
 
 
 def _held(optimizer: Optimizer, names: set[str]) -> int:
