@@ -17,7 +17,7 @@ from smokestep import config, privacy
 from smokestep.config import Config, ConfigError
 from smokestep.engine import TrainingError
 from smokestep.evidence.flow import Flow
-from smokestep.evidence.steps import Steps
+from smokestep.evidence.steps import Parameter, Steps
 from smokestep.findings import Finding, Line, NotApplicable, Open, Place, Severity, Verdict
 from smokestep.world import NotOffered
 
@@ -213,6 +213,13 @@ def test_an_allowance_permits_only_findings_all_of_whose_subjects_match(run):
 def test_an_unused_allowance_is_a_finding(run):
     report = run(DEAD, QUIET, allow=[smokestep.allow("quiet", why="x")], ignore=["dead"])
     assert [each.check for each in report.suspicions] == ["unused-allowance"]
+
+
+@pytest.mark.parametrize(("where", "told"), [("*", False), ("elsewhere.*", False), ("conv.*", True)])
+def test_a_projects_allowance_is_unused_only_where_it_names_something(run, where, told):
+    world = World(recording(parameters=(Parameter("conv.weight", (1,), "float32", 1, True),)))
+    report = run(QUIET, world=world, allow=[config.Allowance("quiet", where, "x", project=True)])
+    assert bool(report.suspicions) is told
 
 
 def test_an_allowance_of_a_check_that_did_not_run_is_not_unused(run):

@@ -286,8 +286,9 @@ def _written(reports: list[Report], format_: Format, output: str | None) -> str:
     if not output:
         return text + "\n"
     Path(output).write_text(text + "\n", encoding="utf-8")
-    failed = sum(each.verdict is Verdict.FAIL for each in reports)
-    return f"{failed} of {len(reports)} failed; the report is in {output}\n" if format_ == "text" else ""
+    failed, unjudged = (sum(each.verdict is verdict for each in reports) for verdict in (Verdict.FAIL, Verdict.OPEN))
+    told = f"{failed} of {len(reports)} failed" + (f", {unjudged} could not be judged" if unjudged else "")
+    return f"{told}; the report is in {output}\n" if format_ == "text" else ""
 
 
 def _all_checks() -> dict[str, Check]:

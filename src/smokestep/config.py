@@ -33,11 +33,12 @@ class ConfigError(ValueError):
 class Allowance(ContextDecorator):
     """One permitted finding: a check, a pattern for the subject, and the reason. Made by `allow`.
 
-    Handed over in `allow=[...]`, or as a context manager or decorator around the examination.
+    Handed over in `allow=[...]`, or as a context manager or decorator around the examination. One of a whole `project`
+    stands in pyproject.toml.
     """
 
-    def __init__(self, check: str, where: str, why: str) -> None:
-        self.check, self.where, self.why = check, where, why
+    def __init__(self, check: str, where: str, why: str, *, project: bool = False) -> None:
+        self.check, self.where, self.why, self.project = check, where, why, project
         self._tokens: list[Token[tuple[Allowance, ...]]] = []
 
     def __repr__(self) -> str:
@@ -53,9 +54,11 @@ class Allowance(ContextDecorator):
     def covers(self, finding: Finding) -> bool:
         """Whether it permits all that this finding is about: every subject, or the place if there are none."""
         names = finding.subjects or (finding.where.path or "",)
-        return finding.check == self.check and all(
-            name == self.where or fnmatch.fnmatchcase(name, self.where) for name in names
-        )
+        return finding.check == self.check and all(map(self.matches, names))
+
+    def matches(self, name: str) -> bool:
+        """Whether its pattern fits this name."""
+        return name == self.where or fnmatch.fnmatchcase(name, self.where)
 
 
 _AROUND: ContextVar[tuple[Allowance, ...]] = ContextVar("smokestep_allowances", default=())
@@ -133,7 +136,8 @@ def _allowance(table: Mapping[str, Any]) -> Allowance:
         known(key, ["check", "where", "why"], "key in [[tool.smokestep.allow]]")
     if "check" not in table:
         raise ConfigError('an [[tool.smokestep.allow]] needs check = "..." (and where, and why)')
-    return allow(table["check"], table.get("where", "*"), why=table.get("why", ""))
+    given = allow(table["check"], table.get("where", "*"), why=table.get("why", ""))
+    return Allowance(given.check, given.where, given.why, project=True)
 
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", list: "a list", dict: "a table"}

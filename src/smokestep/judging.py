@@ -104,12 +104,22 @@ def _judged(
         found += [each for each, permit in permits if permit is None]
         allowed += permitted
     used = {id(permit) for _, permit in allowed}
-    unused = [each for each in settings.allow if id(each) not in used and each.check in outcomes]
+    names = [each.name for each in recording.steps.parameters]
+    unused = [
+        each
+        for each in settings.allow
+        if id(each) not in used and each.check in outcomes and (not each.project or _concerns(each, names))
+    ]
     return outcomes, [*found, *map(_unused, unused)], allowed
 
 
 def _permit(finding: Finding, allowances: Sequence[Allowance]) -> Allowance | None:
     return next((each for each in allowances if each.covers(finding)), None)
+
+
+def _concerns(allowance: Allowance, names: Sequence[str]) -> bool:
+    """Whether a project's allowance is about this one of its trainings: it may have others."""
+    return allowance.where != "*" and any(map(allowance.matches, names))
 
 
 def _unused(allowance: Allowance) -> Finding:
