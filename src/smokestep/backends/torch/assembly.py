@@ -35,7 +35,8 @@ class Assembly:
         held = [p for o in recorder.optimizers.values() for group in o.param_groups for p in group["params"]]
         given = list(training.model.values()) if training is not None else []
         called = [each for each in recorder.running.roots.values() if not any(each is g for g in given)]
-        self.models = Models(called, [*held, *recorder.tracer.sources.values()], recorder.words, given)
+        leaves = [tensor for ref in recorder.tracer.sources.values() if (tensor := ref()) is not None]
+        self.models = Models(called, [*held, *leaves], recorder.words, given)
         self.names = dict(self.models.path_of_tensor)
         self.stray = {id(t): (t, name, module, box) for t, name, module, box in self.models.stray()}
         self.names.update({key: name for key, (_, name, _, _) in self.stray.items()})
@@ -141,7 +142,7 @@ class Assembly:
                 "gradient": numbers([row.gradient for _, _, row in plan]),
                 "received": numbers([row.received for _, _, row in plan]),
                 "carried": numbers([row.carried for _, _, row in plan]),
-                "update": numbers([row.update[0] if row.update else 0.0 for _, _, row in plan]),
+                "update": numbers([row.update for _, _, row in plan]),
                 "scale": numbers([item.scale for _, item, _ in plan]),
             }
         found = []

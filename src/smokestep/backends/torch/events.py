@@ -27,13 +27,15 @@ from smokestep.backends.torch.quiet import During, guarded
 def _patch(stack: ExitStack, owner: Any, name: str, around: Callable[..., Any]) -> None:
     """Replace `owner.name` by a function that calls `around(original, *args, **kwargs)`, until the stack unwinds."""
     original = owner.__dict__[name]
+    listens = [around]  # the framework's compiler may keep the replacement: it must not keep the recording with it
 
     @wraps(original)
     def replacement(*args: Any, **kwargs: Any) -> Any:
-        return around(original, *args, **kwargs)
+        return listens[0](original, *args, **kwargs) if listens else original(*args, **kwargs)
 
     setattr(owner, name, replacement)
     stack.callback(setattr, owner, name, original)
+    stack.callback(listens.clear)
 
 
 def _subclasses(kind: type) -> Iterator[type]:
@@ -53,6 +55,7 @@ def listening(recorder: Any) -> Iterator[None]:
             ),
             register_optimizer_step_pre_hook(guarded(recorder.tracer, recorder.updating)),
             register_optimizer_step_post_hook(guarded(recorder.tracer, recorder.updated)),
+            register_optimizer_step_post_hook(lambda *_: recorder.pause()),
         ):
             stack.callback(handle.remove)
             stack.callback(module_hooks._global_forward_hooks_with_kwargs.pop, handle.id, None)  # torch leaves it
@@ -65,8 +68,7 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
     def backward(original: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:
         with During(recorder.tracer, recorder.backward(tensors)):
             result = original(tensors, *args, **kwargs)
-        if not recorder.tracer.off:
-            recorder.after_backward()
+        recorder.pause()
         return result
 
     def zero_grad(original: Any, owner: Any, *args: Any, **kwargs: Any) -> Any:

@@ -110,7 +110,7 @@ class Graphs:
         kind, name = seen.kind, ""
         if kind == "made" and serial not in made:
             kind = "carried"
-        tensor = self.tracer.sources.get(serial)
+        tensor = self.tracer.sources.get(serial, lambda: None)()
         if tensor is not None:
             if id(tensor) in self.assembly.names:
                 kind, name = ("parameter" if kind != "made" else kind), self.assembly.names[id(tensor)]

@@ -7,7 +7,7 @@ stay small tensors until the recording ends, so that no device is waited for.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -15,8 +15,9 @@ import torch
 from smokestep.backends.torch.quiet import plain
 
 Tensor = torch.Tensor
-CHUNK = 1 << 22  # entries compared at once: bounds the temporary memory of a comparison to 16 MiB of float32
-Number = Tensor | float | None
+CHUNK = 1 << 18  # entries compared at once: a piece of this size stays in the cache between the passes over it
+Extent = tuple[Tensor, Tensor]
+Number = Tensor | Extent | float | None
 
 
 class Row:
@@ -28,7 +29,7 @@ class Row:
         self.gradient: Number = None
         self.received: Number = None
         self.carried: Number = None
-        self.update: list[Number] = []
+        self.update: Number = 0.0
         self.rate: float | None = None
         self.called: bool | None = None
         self.requires_grad = True
@@ -78,30 +79,23 @@ def _short(tensor: Tensor) -> bool:
     return tensor.is_floating_point() and tensor.element_size() == 1
 
 
-def batches(items: Sequence[Tensor]) -> Iterator[list[int]]:
-    """Indices of tensors of one dtype and device, at most CHUNK entries at a time (a larger tensor comes alone)."""
-    groups: dict[tuple[torch.dtype, torch.device], list[int]] = {}
-    for index, item in enumerate(items):
-        groups.setdefault((item.dtype, item.device), []).append(index)
-    for indices in groups.values():
-        chunk: list[int] = []
-        total = 0
-        for index in indices:
-            if chunk and total + items[index].numel() > CHUNK:
-                yield chunk
-                chunk, total = [], 0
-            chunk.append(index)
-            total += items[index].numel()
-        if chunk:
-            yield chunk
-
-
-def extent(tensor: Tensor) -> Tensor:
-    """The least and greatest entry, as one small tensor: the cheapest exact way to the largest absolute one.
+def extent(tensor: Tensor) -> Number:
+    """The largest absolute entry, or on a device that would have to be waited for, the least and the greatest.
 
     On a CPU a maximum norm takes 13 ms for 4 M entries, `aminmax` 1; both carry NaN through.
     """
-    return torch.stack(torch.aminmax(comparable(tensor)))
+    return _kept(*torch.aminmax(comparable(tensor)))
+
+
+def _kept(low: Tensor, high: Tensor) -> Number:
+    """On a CPU as a float: small tensors that live on between large ones keep memory from being used again."""
+    return float(max(abs(low.item()), abs(high.item()))) if low.device.type == "cpu" else (low, high)
+
+
+def mean(tensor: Tensor) -> Number:
+    """The mean entry, read at once where no device has to be waited for."""
+    found = tensor.detach().mean()
+    return found.item() if found.device.type == "cpu" else found
 
 
 def largest(items: Sequence[Tensor]) -> list[Number]:
@@ -168,22 +162,25 @@ class Book:
                 reached.append(item)
         return reached
 
-    def settle(self, only: Iterable[Tracked] | None = None) -> None:
-        """Measure every gradient that arrived and has not been measured yet."""
+    def settle(self, only: Iterable[Tracked] | None = None) -> list[Tracked]:
+        """Measure every gradient that arrived and has not been measured yet; gives the parameters that have those."""
         fresh = [item for item in (self.parameters() if only is None else only) if item.fresh]
         fresh = [item for item in fresh if item.tensor.grad is not None]
         for item, norm in zip(fresh, largest([item.tensor.grad.detach() for item in fresh]), strict=True):
             item.row.received, item.fresh = norm, False
+        return fresh
 
     def updating(self, tensors: Sequence[tuple[Tensor, float | None]]) -> list[Tracked]:
         """An optimizer is about to use (or, for one with a closure, has used) the gradients of these tensors."""
         items = [(item, rate) for tensor, rate in tensors if (item := self.get(tensor)) is not None]
-        self.settle()
+        measured = {id(item): item.row.received for item in self.settle()}
         with_gradient = [item for item, _ in items if item.tensor.grad is not None]
-        norms = largest([item.tensor.grad.detach() for item in with_gradient])
+        others = [item for item in with_gradient if id(item) not in measured]
+        measured.update(zip(map(id, others), largest([item.tensor.grad.detach() for item in others]), strict=True))
         for item, rate in items:
             item.row.rate = rate
-        for item, norm in zip(with_gradient, norms, strict=True):
+        for item in with_gradient:
+            norm = measured[id(item)]
             if item.used and item.leftover is not None:
                 item.row.carried = item.leftover
             item.row.gradient, item.used, item.leftover = norm, True, norm
@@ -206,32 +203,45 @@ class Book:
 
     def close(self) -> None:
         """A step ends: compare every tensor with its copy, and renew the copies."""
-        items = list(self.items.values())
-        for chunk in batches([item.shadow for item in items]):
-            part = [items[index] for index in chunk]
-            same = [item for item in part if _comparable(item)]
-            for item in part:
-                if item not in same:  # resized, moved or re-typed in place: certainly another value
-                    item.row.update.append(torch.tensor(math.inf))
-                    item.shadow = item.tensor.detach().clone()
-            if not same:
-                continue
-            values = [item.tensor.detach() for item in same]
-            shadows = [item.shadow for item in same]
-            if _short(values[0]):
-                norms = largest([value.float() - shadow.float() for value, shadow in zip(values, shadows, strict=True)])
-            elif values[0].is_floating_point() or values[0].is_complex():
-                norms = largest(torch._foreach_sub(values, shadows))
-            else:
-                norms = [(value != shadow).any().float() for value, shadow in zip(values, shadows, strict=True)]
-            torch._foreach_copy_(shadows, values)
-            for item, norm in zip(same, norms, strict=True):
-                item.row.update.append(norm)
-        for item in items:
+        scratch: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+        for item in self.items.values():
+            item.row.update = _renew(item, scratch)
             item.row.requires_grad = item.tensor.requires_grad
             item.rows.append(item.row)
             item.row = Row()
         self.closed += 1
+
+
+def _renew(item: Tracked, scratch: dict[tuple[torch.dtype, torch.device], Tensor]) -> Number:
+    """How far a tensor lies from its copy, exactly 0 if and only if they are equal; the copy is renewed.
+
+    A piece at a time through one small buffer: a difference as large as the tensor costs three times as much.
+    """
+    value, shadow = item.tensor.detach(), item.shadow
+    if not _comparable(item):  # resized, moved or re-typed in place: certainly another value
+        item.shadow = value.clone()
+        return math.inf
+    if not value.is_floating_point() or _short(value) or not value.is_contiguous() or not shadow.is_contiguous():
+        changed = (value != shadow).any() if not value.is_floating_point() and not value.is_complex() else None
+        found: Number = changed.float() if changed is not None else largest([_widened(value) - _widened(shadow)])[0]
+        shadow.copy_(value)
+        return found
+    if not value.numel():
+        return 0.0
+    key = (value.dtype, value.device)
+    if key not in scratch:
+        scratch[key] = torch.empty(CHUNK, dtype=value.dtype, device=value.device)
+    lows, highs = [], []
+    for new, old in zip(value.view(-1).split(CHUNK), shadow.view(-1).split(CHUNK), strict=True):
+        low, high = torch.aminmax(torch.sub(new, old, out=scratch[key][: new.numel()]))
+        old.copy_(new)
+        lows.append(low)
+        highs.append(high)
+    return _kept(*((lows[0], highs[0]) if len(lows) == 1 else (torch.stack(lows).amin(), torch.stack(highs).amax())))
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.float() if _short(tensor) else tensor
 
 
 def _comparable(item: Tracked) -> bool:
@@ -240,19 +250,18 @@ def _comparable(item: Tracked) -> bool:
 
 
 def numbers(found: Sequence[Number]) -> list[float | None]:
-    """Plain numbers for 0-dim tensors, and for an extent the largest absolute entry; one transfer a device."""
-    result: list[float | None] = [None if each is None else each if isinstance(each, float) else 0.0 for each in found]
-    groups: dict[torch.device, list[int]] = {}
+    """Plain numbers for 0-dim tensors, and for an extent the largest absolute entry; one transfer a kind and device."""
+    result: list[float | None] = [each if isinstance(each, float) else None for each in found]
+    groups: dict[tuple[torch.device, torch.dtype], list[tuple[int, Tensor]]] = {}
     for index, each in enumerate(found):
-        if isinstance(each, Tensor):
-            groups.setdefault(each.device, []).append(index)
-    for indices in groups.values():
-        stacked = torch.stack([_real(found[index]).expand(2) for index in indices])
-        for index, (low, high) in zip(indices, stacked.tolist(), strict=True):
-            plain = found[index].dim() == 0
-            result[index] = high if plain else max(abs(low), abs(high))
+        for part in each if isinstance(each, tuple) else (each,):
+            if isinstance(part, Tensor):
+                groups.setdefault((part.device, part.dtype), []).append((index, part.detach().reshape(())))
+    for parts in groups.values():
+        values = torch.stack([part for _, part in parts]).tolist()
+        for (index, _), value in zip(parts, values, strict=True):
+            if isinstance(found[index], tuple):
+                known = result[index]
+                value = abs(value) if known is None or not known >= abs(value) else known
+            result[index] = float(value)
     return result
-
-
-def _real(value: Any) -> Tensor:
-    return value.detach().to(torch.float64 if value.device.type != "mps" else torch.float32)

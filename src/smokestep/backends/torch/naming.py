@@ -48,12 +48,25 @@ class Words:
 
 def all_modules() -> list[nn.Module]:
     """Every module alive in the process."""
-    return [each for each in gc.get_objects() if issubclass(type(each), nn.Module)]
+    return _alive(nn.Module)
 
 
 def all_optimizers() -> list[Optimizer]:
     """Every optimizer alive in the process."""
-    return [each for each in gc.get_objects() if issubclass(type(each), Optimizer)]
+    return _alive(Optimizer)
+
+
+def _alive(kind: type) -> list[Any]:
+    """Every object of a kind; each class is asked once, as there are hundreds of thousands of objects."""
+    kinds: dict[type, bool] = {}
+    found = []
+    for each in gc.get_objects():
+        known = kinds.get(type(each))
+        if known is None:
+            known = kinds[type(each)] = issubclass(type(each), kind)
+        if known:
+            found.append(each)
+    return found
 
 
 def children(module: nn.Module) -> Iterator[nn.Module]:

@@ -16,7 +16,6 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 Tensor = torch.Tensor
 _KEYS = tuple(torch._C._TorchDispatchModeKey.__members__.values())
-_plain: dict[type, bool] = {Tensor: True, torch.nn.Parameter: True}
 
 
 class quiet:
@@ -56,10 +55,7 @@ def unreal() -> bool:
 def plain(tensor: Any) -> bool:
     """Whether operations on a tensor are the framework's own: a wrapper's would run its author's code."""
     kind = type(tensor)
-    known = _plain.get(kind)
-    if known is None:
-        known = _plain[kind] = kind.__torch_dispatch__ is Tensor.__torch_dispatch__
-    return known
+    return kind is Tensor or kind is torch.nn.Parameter or kind.__torch_dispatch__ is Tensor.__torch_dispatch__
 
 
 def guarded(tracer: Any, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -187,9 +187,11 @@ class Recorder:
             for _, update, closing in self._updating[-1:]:
                 update.detail["closure_backwards"] = update.detail.get("closure_backwards", 0) + int(closing)
 
-    def after_backward(self) -> None:
-        """A backward is over and nothing of it is still on the stack: a live recording may have seen enough."""
-        if self.wanted is not None and not self._backing and not self._updating:
+    def pause(self) -> None:
+        """A backward or an update is over and nothing of it is still on the stack: enough may have been seen."""
+        if self.wanted is None or (self.tracer.off and not self.tracer.failure):
+            return
+        if self.tracer.failure or not (self._backing or self._updating):
             self.wanted(self)
 
     @contextmanager
@@ -323,8 +325,6 @@ class Recorder:
                 event.tensors = self._used(optimizer)
         event.detail["rates"] = [number(group.get("lr")) for group in optimizer.param_groups]
         self.updates[id(optimizer)] = self.updates.get(id(optimizer), 0) + 1
-        if self.wanted is not None and not self._updating:
-            self.wanted(self)
 
     def failed(self, error: BaseException) -> None:
         """The user's code raised: keep what and where."""
@@ -340,3 +340,15 @@ class Recorder:
         self.tracer.paused = self._backing = self._clearing = 0
         self._updating.clear()
         self.running.abandon()
+
+    def release(self) -> None:
+        """Everything is told: keep nothing of the user's, whatever still holds on to this recorder."""
+        self.tracer.release()
+        self.book.items.clear()
+        self.book._storages.clear()
+        self.running.forget()
+        self.running._buffer_ids.clear()
+        self.modes = ModeLog()
+        self.words = Words()
+        for kept in (self.events, self.given, self.optimizers, self.backwards, self.returned, self._updating):
+            kept.clear()

@@ -95,6 +95,12 @@ def mentions(kind: type, attribute: str, files: tuple[str, ...]) -> tuple[Line, 
     return tuple(found)
 
 
+def forget() -> None:
+    """Let go of the user's classes; the next examination reads their source anew."""
+    for kept in (built_at, mentions, _class):
+        kept.cache_clear()
+
+
 def _name(node: ast.AST) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from smokestep.backends.torch.frames import Raw
+from smokestep.backends.torch.meters import Extent
 
 Tensor = torch.Tensor
 
@@ -16,7 +17,21 @@ Tensor = torch.Tensor
 class Seen:
     """One version of one tensor while the trace runs."""
 
-    __slots__ = ("dtype", "gradient", "id", "kind", "mean", "op", "peak", "ref", "rg", "shape", "version")
+    __slots__ = (
+        "dtype",
+        "gradient",
+        "id",
+        "kind",
+        "mean",
+        "op",
+        "peak",
+        "ref",
+        "readers",
+        "rg",
+        "shape",
+        "version",
+        "view",
+    )
 
     def __init__(self, serial: int, tensor: Tensor | None, kind: str, op: int | None) -> None:
         self.id, self.kind, self.op = serial, kind, op
@@ -29,9 +44,11 @@ class Seen:
             self.version = version(tensor)
             self.dtype = str(tensor.dtype).removeprefix("torch.")
             self.shape = shape_of(tensor)
-        self.peak: Tensor | None = None
-        self.gradient: list[Tensor] | None = None
-        self.mean: list[Tensor] | None = None
+        self.peak: Extent | None = None
+        self.gradient: list[Extent] | None = None
+        self.readers = 0  # how often it was read
+        self.view: Seen | None = None  # the last value that has its very entries, in another shape
+        self.mean: list[Any] | None = None
 
 
 class RawOp:

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from smokestep.backends.torch import frames, losses
 from smokestep.backends.torch.frames import Raw
-from smokestep.backends.torch.meters import extent, measurable
+from smokestep.backends.torch.meters import extent, mean, measurable
 from smokestep.backends.torch.quiet import quiet, unreal
 from smokestep.backends.torch.trace import RawOp, Seen, storage, version
 from smokestep.backends.torch.vocabulary import ESCAPES, FACTORIES, OPENS, bare_name, tensors_in
@@ -56,7 +56,7 @@ class Tracer(TorchFunctionMode):
         self.values: dict[int, Seen] = {}
         self.known: dict[int, Seen] = {}
         self.ops: list[RawOp] = []
-        self.sources: dict[int, Tensor] = {}  # leaf values: small, and named at the end
+        self.sources: dict[int, Callable[[], Tensor | None]] = {}  # leaf values, named at the end if they still live
         self.writers: dict[int, int] = {}  # storage -> last value written into it in place
         self.scalars: dict[Any, int] = {}
         self.arrays: dict[int, tuple[int, Callable[[], Any]]] = {}  # by identity or address, while it lives
@@ -123,7 +123,9 @@ class Tracer(TorchFunctionMode):
         if kwargs:
             inputs.extend(tensors_in(kwargs))
         for tensor in inputs:
-            op.reads.append(self.value_of(tensor, line))
+            value = self.value_of(tensor, line)
+            self.values[value].readers += 1
+            op.reads.append(value)
         self._scalars(op, args, kwargs)
         seen = None
         if name in losses.RECOGNISED and grad and not torch._C._are_functorch_transforms_active():
@@ -146,7 +148,7 @@ class Tracer(TorchFunctionMode):
             seen.prediction_value = op.reads[0]
             seen.target_value = op.reads[1] if len(op.reads) > 1 else None
             seen.result_value = op.makes[-1]
-            scalar = result.detach() if isinstance(result, Tensor) and result.numel() == 1 else None
+            scalar = result.detach().clone() if measurable(result) and result.numel() == 1 else None
             self.losses.append((seen, scalar))
         if op.reads or op.makes:
             if not self.ops or self.ops[-1] is not op:
@@ -203,7 +205,7 @@ class Tracer(TorchFunctionMode):
         if tensor.requires_grad and not seen.rg:
             if tensor.grad_fn is None:  # made a leaf by hand: the gradient history starts here
                 seen = self._synthetic("requires_grad_", (seen.id,), tensor, line)
-                self.sources[seen.id] = tensor
+                self.sources[seen.id] = seen.ref
             else:  # the result of a custom Function gets its history after its inside has run
                 seen.rg = True
                 self._hook(seen, tensor)
@@ -221,7 +223,7 @@ class Tracer(TorchFunctionMode):
             return self._synthetic("from_numpy", (array,), tensor, line)
         seen = self._new(tensor, kind, None)
         if kind in ("leaf", "parameter", "buffer"):
-            self.sources[seen.id] = tensor
+            self.sources[seen.id] = seen.ref
         elif kind == "input" and tensor.is_floating_point() and measurable(tensor) and tensor.numel():
             if not torch._C._are_functorch_transforms_active():
                 with quiet():
@@ -301,7 +303,7 @@ class Tracer(TorchFunctionMode):
             seen = self._new(out, "made", op.id)
             op.makes.append(seen.id)
             if seen.rg or (not op.grad and not op.outer):
-                self._measure(seen, out, name, op)
+                self._measure(seen, out, name, op, inputs[0] if inputs else None)
         for tensor in written:
             op.inplace = True
             if self.known[id(tensor)].kind in ("parameter", "buffer"):
@@ -316,7 +318,7 @@ class Tracer(TorchFunctionMode):
         if name in FACTORIES and not op.makes:
             op.reads.clear()
 
-    def _measure(self, seen: Seen, tensor: Tensor, name: str, op: RawOp) -> None:
+    def _measure(self, seen: Seen, tensor: Tensor, name: str, op: RawOp, first: Tensor | None = None) -> None:
         if not tensor.is_floating_point() or tensor.numel() == 0 or tensor.is_sparse or tensor.is_meta:
             return
         if torch._C._are_functorch_transforms_active():
@@ -327,39 +329,70 @@ class Tracer(TorchFunctionMode):
             return
         try:
             plain = tensor.detach()
-            seen.peak = extent(plain)
+            source = self._viewed(first, tensor) if first is not None else None
+            if source is not None:
+                seen.peak = source.peak
+                source.view = seen if source.shape and math.prod(source.shape) == plain.numel() else None
+            else:
+                seen.peak = extent(plain)
             self._hook(seen, tensor)
             if self.measure_activations and name in OPENS and plain.dim() > 1:
                 self._activation(plain, name, op)
         except RuntimeError:  # layouts without a norm (nested, quantized): the value stays unmeasured
             pass
 
+    def _viewed(self, first: Tensor, made: Tensor) -> Seen | None:
+        """What a result is a view of, if measured: it has no other entries. Half of attention is views."""
+        base = made._base
+        if base is None or not (base is first or base is first._base) or made.dtype != first.dtype:
+            return None
+        source = self.known.get(id(first))
+        return source if source is not None and source.peak is not None and source.version == version(first) else None
+
     def _hook(self, seen: Seen, tensor: Tensor) -> None:
+        owner = weakref.ref(self)  # the graph holds the hook where no garbage collector looks
+
         def arrived(gradient: Any) -> None:
+            tracer = owner()
+            if tracer is None or tracer.off:
+                return
             try:
                 with quiet():
-                    if measurable(gradient) and gradient.is_floating_point() and gradient.numel():
+                    view = seen.view if seen.readers == 1 and seen.id not in self.outputs else None
+                    if view is not None and view.gradient:  # its only reader: the same entries come back
+                        seen.gradient = view.gradient
+                    elif measurable(gradient) and gradient.is_floating_point() and gradient.numel():
                         seen.gradient = [*(seen.gradient or ()), extent(gradient.detach())]
-                        if seen.id in self.outputs:
-                            seen.mean = [*(seen.mean or ()), gradient.mean()]
+                        if seen.id in tracer.outputs:
+                            seen.mean = [*(seen.mean or ()), mean(gradient)]
             except Exception as error:
-                self._unseen("gradient", error)
+                tracer._unseen("gradient", error)
 
         if not torch._C._are_functorch_transforms_active():
+            _ = tensor.grad_fn  # torch 2.13 dies in register_hook on a view written in place unless this was read
             tensor.register_hook(arrived)
 
     def _activation(self, plain: Tensor, name: str, op: RawOp) -> None:
         units = 1 if plain.dim() in (2, 4, 5) else plain.dim() - 1
         others = [dim for dim in range(plain.dim()) if dim != units]
-        dead = (plain == 0).all(dim=others).float().mean() if name.startswith("relu") else None
+        dead = mean((plain == 0).all(dim=others).float()) if name.startswith("relu") else None
         flat = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99)}.get(name)
-        full = ((plain < flat[0]) | (plain > flat[1])).float().mean() if flat else None
+        full = mean(((plain < flat[0]) | (plain > flat[1])).float()) if flat else None
         self.activations.append((len(self.ops), op.id, name, op.line, op.module, plain.shape[units], dead, full))
 
     def begin(self) -> None:
         """The first model is about to run: what built it is no part of a step, what made its input may be."""
         built = {key for key, seen in self.values.items() if seen.kind in ("parameter", "leaf")}
         self.ops = [op for op in self.ops[-200:] if built.isdisjoint(op.reads)]
+
+    def release(self) -> None:
+        """Let go of everything; hooks on tensors that live on do nothing from now on."""
+        self.off = True
+        for kept in (self.values, self.known, self.sources, self.arrays, self.scalars, self.writers, self.names):
+            kept.clear()
+        for each in (self.ops, self.modules, self.losses, self.activations, self.opaque):
+            each.clear()
+        self.group = None
 
     def forget(self) -> None:
         """Drop what links to Python objects of earlier steps: identities may have been reused."""
