@@ -295,6 +295,7 @@ def test_cut_under_no_grad() -> None:
     fate = program(write, ("w", "v"))
     assert (fate.kind, fate.line.line) == ("cut", 5)
     assert "turned off" in fate.reason
+    assert not fate.certain  # no text says `no_grad`: it may have been a variable's choice
 
 
 def test_a_side_branch_that_is_detached_is_not_the_cause_of_a_drop() -> None:

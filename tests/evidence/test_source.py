@@ -79,6 +79,11 @@ def test_no_grad_as_a_decorator(tmp_path: Path) -> None:
     assert found is not None and found[1].line == 1
 
 
+def test_a_variable_that_switches_gradient_off_says_nothing(tmp_path: Path) -> None:
+    assert source.no_grad_region((line(tmp_path, "with torch.set_grad_enabled(tune):\n    y = fc(x)  # <-"),)) is None
+    assert source.no_grad_region((line(tmp_path, "with torch.set_grad_enabled(False):\n    y = fc(x)  # <-"),))
+
+
 def test_gradient_is_not_off_under_another_with(tmp_path: Path) -> None:
     assert source.no_grad_region((line(tmp_path, "with torch.autocast('cpu'):\n    y = fc(x)  # <-"),)) is None
 

@@ -207,17 +207,20 @@ class Inquiry:
         op = own[0]
         line = _line(op)
         related: list[tuple[Line, str]] = []
+        chosen = False
         if not op.grad and op.name not in ("detach", "data"):
             region = source.no_grad_region(op.stack or ((line,) if line else ()))
             if region is not None:
                 line = region[0]
                 related.append((region[1], NO_GRAD))
+            else:  # switched off by a variable, or out of sight
+                chosen = True
         reason, hint = cut_reason(_given_away(op, graph.ops), graph)
         equals = [each for each in own[1:] if ranks[each.id] == ranks[op.id]]
         related.extend((at, "cut here as well") for at in _others(equals, line))
         # A target taken without gradient, or a part in evaluation mode, may well be left out of training on purpose.
         meant = not op.grad or op.name in ("detach", "detach_", "data")
-        left_out = parameter.installed or parameter.owner.split(".")[0] in self.evaluated
+        left_out = chosen or parameter.installed or parameter.owner.split(".")[0] in self.evaluated
         certain = not meant or (paths.feeds(op, roots) and not left_out)
         return self._fate(parameter, "cut", reason, line, tuple(related), hint, op, certain, _installed(op), graph.step)
 

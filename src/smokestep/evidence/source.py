@@ -119,7 +119,7 @@ def no_grad_region(lines: Sequence[Line]) -> tuple[Line, Line] | None:
 def _says_no_grad(node: ast.expr) -> bool:
     called = node.func if isinstance(node, ast.Call) else node
     name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
-    if name == "set_grad_enabled" and isinstance(node, ast.Call):
+    if name == "set_grad_enabled" and isinstance(node, ast.Call):  # of a variable: switched off on purpose
         return any(isinstance(each, ast.Constant) and each.value is False for each in node.args)
     return name in NO_GRAD
 
