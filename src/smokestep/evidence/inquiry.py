@@ -145,7 +145,8 @@ class Inquiry:
             pairs = (source.again(at, use.at, use.name) for at in before)
             name, callee = next((pair for pair in pairs if pair[0]), ("", ""))
             again = f"reads `{name}` again, and " if name and use.at != line else ""
-            related.append((use.at, f"{again}overwrites `{use.name}`"))
+            turn = "the next turn of the loop overwrites" if use.at == line else "overwrites"
+            related.append((use.at, f"{again}{turn} `{use.name}`"))
             hint = f"feed `{use.name}`, not `{name}`, to {callee}" if name and callee and use.at != line else ""
         elif use.kind == "conditional":
             return self._fate(
@@ -208,7 +209,7 @@ class Inquiry:
         line = _line(op)
         related: list[tuple[Line, str]] = []
         chosen = False
-        if not op.grad and op.name not in ("detach", "data"):
+        if not op.grad and op.name not in ("detach", "data") and op.name not in DRAWS:
             region = source.no_grad_region(op.stack or ((line,) if line else ()))
             if region is not None:
                 line = region[0]
@@ -219,7 +220,7 @@ class Inquiry:
         equals = [each for each in own[1:] if ranks[each.id] == ranks[op.id]]
         related.extend((at, "cut here as well") for at in _others(equals, line))
         # A target taken without gradient, or a part in evaluation mode, may well be left out of training on purpose.
-        meant = not op.grad or op.name in ("detach", "detach_", "data")
+        meant = (not op.grad and op.name not in DRAWS) or op.name in ("detach", "detach_", "data")
         left_out = chosen or parameter.installed or parameter.owner.split(".")[0] in self.evaluated
         certain = not meant or (paths.feeds(op, roots) and not left_out)
         return self._fate(parameter, "cut", reason, line, tuple(related), hint, op, certain, _installed(op), graph.step)
