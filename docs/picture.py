@@ -33,11 +33,10 @@ def run(script: str, *options: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment).stdout
 
 
-def cut(text: str, findings: int) -> str:
+def cut(text: str, findings: int, of: int) -> str:
     """The text up to and with its first findings."""
-    blocks = text.split("\n\n")
-    rest = len(blocks) - 1 - findings
-    return "\n\n".join(blocks[: 1 + findings]) + (f"\n\n… and {rest} more" if rest > 0 else "")
+    blocks = text.split("\n\n")[: 1 + findings]
+    return "\n\n".join([*blocks, f"… and {of - findings} more"] if of > findings else blocks)
 
 
 def main() -> None:
@@ -45,7 +44,7 @@ def main() -> None:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(f"[bold]$ smokestep run {SCRIPTS[0]}[/]\n")
     report = Report.from_json(run(SCRIPTS[0], "--quiet", "--format", "json"))
-    console.print(Text.from_ansi(cut(render(report, width=WIDTH, color=True), FINDINGS)))
+    console.print(Text.from_ansi(cut(render(report, width=WIDTH, color=True), FINDINGS, len(report.findings))))
     picture = console.export_svg(title="smokestep", unique_id="report")
     # Without the fonts of a content network: the reader's own monospace will do.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
