@@ -85,7 +85,7 @@ class Call:
     """
 
     step: int
-    index: int            # index of the "forward" event in Steps
+    index: int  # index of the "forward" event in Steps
     model: str
     inputs: tuple[tuple[str, int], ...]
     outputs: tuple[int, ...]
@@ -94,8 +94,8 @@ class Call:
     grad: bool = True
     spread: tuple[float | None, ...] = ()
     varied: bool = False
-    definition: Line | None = None    # the `def forward` line of the model's class
-    installed: bool = False           # the model's class lies in an installed package
+    definition: Line | None = None  # the `def forward` line of the model's class
+    installed: bool = False  # the model's class lies in an installed package
 
 
 @dataclass(frozen=True, slots=True)
