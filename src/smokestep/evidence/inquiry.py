@@ -13,7 +13,7 @@ from smokestep.evidence import source
 from smokestep.evidence.fate import NO_GRAD, Fate, FateKind
 from smokestep.evidence.flow import Flow, Graph, Op
 from smokestep.evidence.paths import Paths
-from smokestep.evidence.reasons import CUTS, PRODUCTS, cut_reason, whole_numbers, zero_reason
+from smokestep.evidence.reasons import CUTS, DRAWS, PRODUCTS, cut_reason, whole_numbers, zero_reason
 from smokestep.evidence.steps import Movement, Parameter, Steps
 from smokestep.findings import Line
 
