@@ -1,4 +1,4 @@
-"""Measures every training and prints the table: `python -m bench`; `--output DIR` writes bench.md and bench.json there.
+"""Measures every training and prints the table: `python -m bench`; `--write` renews docs/bench.md and its results.json.
 
 This process stays small: every measurement has a process of its own, whose peak memory is read when it ends.
 """
@@ -26,7 +26,7 @@ MEGABYTE = 2**20
 
 def child(*arguments: str) -> tuple[str, float, float]:
     """Output, wall seconds and peak resident bytes of a Python process."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(os.cpu_count() or 1), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
@@ -72,6 +72,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": model,
         "cores": os.cpu_count(),
+        "threads": int(os.environ["OMP_NUM_THREADS"]),
         "memory": f"{memory / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -86,8 +87,8 @@ def table(result: dict[str, Any]) -> str:
     """The result as Markdown."""
     on, lines = result["machine"], []
     lines += [
-        f"{on['cores']} cores ({on['processor']}), {on['memory']}, {on['system']}; Python {on['python']},"
-        f" torch {on['torch']}, smokestep {on['smokestep']}; {on['date']}."
+        f"{on['threads']} of {on['cores']} cores ({on['processor']}), {on['memory']}, {on['system']};"
+        f" Python {on['python']}, torch {on['torch']}, smokestep {on['smokestep']}; {on['date']}."
         f" Load when the measurement began: {on['load']}.",
         "",
         "| training | parameters | 3 plain steps | recorded | whole `examine`"
@@ -130,12 +131,13 @@ def table(result: dict[str, Any]) -> str:
 
 
 NOTES = """\
-A ratio is the median of the ratios of repetitions taken in turn in one process, each side on as many threads as the
-machine has cores. "Recorded" is the steps alone with every gauge connected. "Whole `examine`" is the call: building
-the training, seeding, three recorded steps, all checks and the report, against three plain steps of a training already
-built. Memory is the peak resident size of a process of its own, imports included, less one copy of the parameters,
-against the peak of the process that runs the plain steps; "in place" examines objects already built, which are put
-back afterwards. The script's times are those of whole processes, `import torch` included.
+A ratio is the median of the ratios of repetitions taken in turn in one process, both sides on as many threads. "Both in
+processor time" are the same two ratios, which other work on the machine disturbs less. "Recorded" is the steps alone
+with every gauge connected. "Whole `examine`" is the call: building the training, seeding, three recorded steps, all
+checks and the report, against three plain steps of a training already built. Memory is the peak resident size of a
+process of its own, imports included, less one copy of the parameters, against the peak of the process that runs the
+plain steps; "in place" examines objects already built, which are put back afterwards. The script's times are those of
+whole processes, `import torch` included.
 
 To repeat: `make bench`. Aims: recording at most 1.15 × from 5 M parameters up, the whole examination at most 2 ×,
 memory at most 1.25 ×, fixed cost at most 0.3 s."""
@@ -144,18 +146,20 @@ memory at most 1.25 ×, fixed cost at most 0.3 s."""
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure what recording and examining cost.")
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="default: as many as there are cores")
     parser.add_argument("--only", default="", help="only trainings whose name contains this")
-    parser.add_argument("--output", type=Path, help="also write bench.md and bench.json to this folder")
+    parser.add_argument("--write", action="store_true", help="also renew docs/bench.md and bench/results.json")
     args = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(args.threads)
     print("measuring; this takes some minutes", file=sys.stderr, flush=True)
     result: dict[str, Any] = {"machine": machine(), "aims": AIMS}
     result["trainings"] = [measured(name, args.repeats) for name in NAMES if args.only in name]
     result["fixed"] = json.loads(child("-m", "bench.measure", "fixed", "tiny", "9")[0])
     text = table(result)
     print(f"{text}\n\n{NOTES}")
-    if args.output:
-        (args.output / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
-        (args.output / "bench.md").write_text(f"# What it costs\n\n{text}\n\n{NOTES}\n")
+    if args.write:
+        (ROOT / "bench" / "results.json").write_text(json.dumps(result, indent=2) + "\n")
+        (ROOT / "docs" / "bench.md").write_text(f"# What it costs\n\n{text}\n\n{NOTES}\n")
 
 
 if __name__ == "__main__":

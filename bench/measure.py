@@ -108,7 +108,7 @@ def alone(what: str, name: str) -> dict[str, Any]:
 
 
 def main(what: str, name: str, repeats: int) -> None:
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     if what == "costs":
         result = costs(name, repeats)
     elif what == "fixed":

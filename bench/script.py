@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("training")
     parser.add_argument("--steps", type=int, default=3)
     args = parser.parse_args()
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
     training = TRAININGS[args.training]()
     (step,) = training.steps.values()
     for _ in range(args.steps):
