@@ -255,7 +255,8 @@ class MaskedAutoencoder(nn.Module):
         self.position = nn.Parameter(0.02 * torch.randn(1, patches, dim))
         self.encoder = nn.TransformerEncoderLayer(dim, 2, 24, dropout=0.0, batch_first=True)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.decoder = nn.Linear(dim, 4)
+        self.decoder = nn.TransformerEncoderLayer(dim, 2, 24, dropout=0.0, batch_first=True)
+        self.predict = nn.Linear(dim, 4)
 
     def forward(self, x, keep: int = 3):
         n, patches, _ = x.shape
@@ -267,7 +268,7 @@ class MaskedAutoencoder(nn.Module):
         full = torch.cat([encoded, self.mask_token.expand(n, patches - keep, -1)], dim=1)
         full = full.gather(1, restore[..., None].expand(-1, -1, full.size(-1))) + self.position
         mask = (restore >= keep).float()
-        return self.decoder(full), mask
+        return self.predict(self.decoder(full)), mask
 
 
 @healthy()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 from functools import cache
 
 from torch import nn
@@ -92,7 +93,27 @@ def mentions(kind: type, attribute: str, files: tuple[str, ...]) -> tuple[Line, 
                 return None
             elif _name(node) in DYNAMIC and id(node) not in skipped:
                 return None
+    for file in sorted(_used_by(sources) - sources):  # a helper in a file of its own may read it
+        for node in ast.walk(frames.tree(file) or ast.Module([], [])):
+            if isinstance(node, ast.Attribute) and node.attr == attribute and isinstance(node.ctx, ast.Load):
+                if line := frames.line_of((file, node.lineno)):
+                    found.append(line)
     return tuple(found)
+
+
+def _used_by(files: set[str]) -> set[str]:
+    """The user's own source files whose modules, functions or classes are known by name in these files."""
+    found: set[str] = set()
+    for module in list(sys.modules.values()):
+        if getattr(module, "__file__", None) not in files:
+            continue
+        for value in list(vars(module).values()):
+            code = getattr(value, "__code__", None)
+            name = code.co_filename if code is not None else getattr(value, "__file__", None)
+            name = defined_in(value) if isinstance(value, type) else name
+            if isinstance(name, str) and name.endswith(".py") and frames.kind_of_file(name) == frames.USER:
+                found.add(name)
+    return found
 
 
 def forget() -> None:
