@@ -135,9 +135,9 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
     words = Words()
     recorder = Recorder(live=False, words=words)
     with ExitStack() as stack:
-        changes = (
-            stack.enter_context(snapshot.preserved(subject)) if isinstance(subject, Training) else snapshot.Changes()
-        )
+        # a factory may hand out what lives outside of it: that is put back like a training's own
+        outer = [subject] if isinstance(subject, Training) else snapshot.state_around(subject)
+        changes = stack.enter_context(snapshot.preserved(*outer))
         stack.enter_context(listening(recorder))
         training = subject if isinstance(subject, Training) else subject()
         words.names.update(

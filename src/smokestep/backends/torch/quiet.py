@@ -6,6 +6,8 @@ patch goes through `guarded` or `During`, so that a failure of its own never bec
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import wraps
@@ -99,3 +101,10 @@ class During:
             except Exception as own:
                 if own is not error[1]:
                     self._tracer.broke(own)
+
+
+def said(error: Exception) -> str:
+    """What failed and where, without the frames: they hold the user's tensors."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = f" ({os.path.basename(last[0].filename)}:{last[0].lineno})" if last else ""
+    return f"{type(error).__name__}: {error}{where}"

@@ -26,6 +26,8 @@ Snapshot: TypeAlias = dict[str, Kept]
 
 _WATCHED = 2**28  # bytes; a plain tensor above this (a dataset) is not copied, its version counter is watched
 _MISSING = object()
+_STATE = (nn.Module, torch.Tensor, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.Generator)
+_STATE += (torch.amp.GradScaler, random.Random)
 
 
 @dataclass(slots=True)
@@ -45,6 +47,16 @@ def preserved(*roots: Any) -> Iterator[Changes]:
     finally:
         restore(before)
         changes.names = differences(before)
+
+
+def state_around(factory: Callable[..., Any]) -> list[Any]:
+    """What a function that builds a training reaches and could train or draw from: models, tensors, optimizers,
+    schedulers, generators. The plain lists and variables around them are its own notes, and are left alone."""
+    return [
+        thing
+        for thing in reachable(getattr(factory, "__wrapped__", factory)).values()
+        if isinstance(thing, _STATE) or type(thing).__module__.startswith("numpy.random")
+    ]
 
 
 def snapshot(objects: Mapping[str, Any]) -> Snapshot:

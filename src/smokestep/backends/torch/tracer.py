@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import traceback
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -19,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from smokestep.backends.torch import frames, losses
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.meters import extent, mean, measurable
-from smokestep.backends.torch.quiet import quiet, unreal
+from smokestep.backends.torch.quiet import quiet, said, unreal
 from smokestep.backends.torch.trace import RawOp, Seen, storage, version
 from smokestep.backends.torch.vocabulary import ESCAPES, FACTORIES, OPENS, bare_name, tensors_in
 
@@ -156,11 +155,11 @@ class Tracer(TorchFunctionMode):
 
     def _unseen(self, name: str, error: Exception) -> None:
         """Recording one call failed: it, and what depends on it, is not known."""
-        self.opaque.append((len(self.ops), f"{name} (not recorded: {_said(error)})", frames.trail()[0]))
+        self.opaque.append((len(self.ops), f"{name} (not recorded: {said(error)})", frames.trail()[0]))
 
     def broke(self, error: Exception) -> None:
         """Bookkeeping of the recorder's own failed: the user's code goes on, and nothing recorded is trusted."""
-        self.failure = self.failure or _said(error)
+        self.failure = self.failure or said(error)
         self.off = True
 
     def _open(self, name: str, line: Raw | None, stack: tuple[Raw, ...], grad: bool) -> RawOp:
@@ -226,8 +225,7 @@ class Tracer(TorchFunctionMode):
             self.sources[seen.id] = seen.ref
         elif kind == "input" and tensor.is_floating_point() and measurable(tensor) and tensor.numel():
             if not torch._C._are_functorch_transforms_active():
-                with quiet():
-                    seen.peak = extent(tensor.detach())
+                seen.peak = extent(tensor)
         return seen
 
     def _new(self, tensor: Tensor, kind: str, op: int | None) -> Seen:
@@ -358,7 +356,7 @@ class Tracer(TorchFunctionMode):
                 return
             try:
                 with quiet():
-                    view = seen.view if seen.readers == 1 and seen.id not in self.outputs else None
+                    view = seen.view if seen.readers == 1 and seen.id not in tracer.outputs else None
                     if view is not None and view.gradient:  # its only reader: the same entries come back
                         seen.gradient = view.gradient
                     elif measurable(gradient) and gradient.is_floating_point() and gradient.numel():
@@ -399,10 +397,3 @@ class Tracer(TorchFunctionMode):
         self.scalars.clear()
         self.arrays.clear()
         self.known = {key: seen for key, seen in self.known.items() if seen.ref() is not None}
-
-
-def _said(error: Exception) -> str:
-    """What failed and where, without the frames: they hold the user's tensors."""
-    last = traceback.extract_tb(error.__traceback__)[-1:]
-    where = f" ({os.path.basename(last[0].filename)}:{last[0].lineno})" if last else ""
-    return f"{type(error).__name__}: {error}{where}"
