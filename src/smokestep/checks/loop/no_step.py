@@ -108,7 +108,7 @@ def _left_out(optimizer: Optimizer, own: set[str], steps: Steps, often: int) -> 
     cleared = [event for event in steps.of("zero_grad") if own & set(event.parameters)]
     backwards = [event for event in steps.of("backward") if own & set(event.parameters)]
     untold = f"{optimizer.name} did not step in {steps.count} steps"
-    if len(cleared) <= often or len(cleared) + 1 < len(backwards):
+    if len(cleared) < often or len(cleared) + 1 < len(backwards):
         return Open(f"{untold}; it may step less often than the others")
     return Finding(
         f"{untold}: gradients of {len(own)} parameters that no other holds were cleared unused {len(cleared)} times",
