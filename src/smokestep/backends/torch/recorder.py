@@ -109,7 +109,7 @@ class Recorder:
             self.book.close()
             self.modes.end(self.step)
         self.ends.append(serial)
-        self.running.ran.append(set())
+        self.running.ran.append(set(self.running.recent) if settled else set())
         self._sites, self._stepped = self._stepped, set()
         self.tracer.measure_activations = False
         self.tracer.forget()
@@ -325,6 +325,7 @@ class Recorder:
                 event.tensors = self._used(optimizer)
         event.detail["rates"] = [number(group.get("lr")) for group in optimizer.param_groups]
         self.updates[id(optimizer)] = self.updates.get(id(optimizer), 0) + 1
+        self.running.recent.clear()
 
     def failed(self, error: BaseException) -> None:
         """The user's code raised: keep what and where."""

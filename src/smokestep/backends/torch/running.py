@@ -29,6 +29,7 @@ class Running:
         self.calls: list[Called] = []
         self.roots: dict[int, nn.Module] = {}
         self.ran: list[set[int]] = [set()]  # modules that ran, a set a step
+        self.recent: set[int] = set()  # those that ran since the last update
         self._buffer_ids: dict[int, Tensor] = {}
         self._calling: list[Called | None] = []
         self._threads = {threading.get_ident()}
@@ -60,6 +61,7 @@ class Running:
             else:
                 self._calling.append(None)
             self.ran[-1].add(id(module))
+            self.recent.add(id(module))
             self.recorder.modes.ran(
                 module,
                 step=self.recorder.step,
