@@ -1,4 +1,4 @@
-"""Draws what `make demo` prints, for the README and the first page: run it again when the output changes.
+"""Draws what `make demo` prints, and copies what was measured: for the README, to be run again when either changes.
 
     python docs/picture.py
 
@@ -40,7 +40,7 @@ def cut(text: str, findings: int, of: int) -> str:
 
 
 def main() -> None:
-    """Write docs/report.svg, and the text into README.md."""
+    """Write docs/report.svg, and the output and the costs into README.md."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print(f"[bold]$ smokestep run {SCRIPTS[0]}[/]\n")
     report = Report.from_json(run(SCRIPTS[0], "--quiet", "--format", "json"))
@@ -49,10 +49,23 @@ def main() -> None:
     # Without the fonts of a content network: the reader's own monospace will do.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
     (ROOT / "docs" / "report.svg").write_text(picture)
-    readme = ROOT / "README.md"
     printed = "\n\n".join(f"$ smokestep run {script}\n{run(script).rstrip()}" for script in SCRIPTS)
-    text = f"```console\n{printed}\n```"
-    marked = re.compile(r"(<!-- demo -->\n).*?(<!-- /demo -->)", re.DOTALL)
+    between("demo", f"```console\n{printed}\n```")
+    between("bench", costs())
+
+
+def costs() -> str:
+    """The first lines of docs/bench.md, up to the first table, and the fixed cost."""
+    _, machine, first, *rest = (ROOT / "docs" / "bench.md").read_text().strip().split("\n\n")
+    fixed = next(each for each in rest if each.startswith("Fixed cost"))
+    more = "[What each column means, and what the aims were](docs/bench.md); `make bench` measures it again."
+    return f"{first}\n\n{machine}\n{fixed}\n{more}"
+
+
+def between(name: str, text: str) -> None:
+    """Write the text between the two marks of that name in README.md."""
+    readme = ROOT / "README.md"
+    marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     readme.write_text(marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", readme.read_text()))
 
 
