@@ -17,7 +17,7 @@ from smokestep.backends.torch import snapshot, sources
 from smokestep.backends.torch.assembly import Assembly
 from smokestep.backends.torch.events import listening
 from smokestep.backends.torch.naming import Words, all_optimizers
-from smokestep.backends.torch.quiet import quiet
+from smokestep.backends.torch.quiet import guarded, quiet
 from smokestep.backends.torch.recorder import Recorder, StopWatching
 from smokestep.training import Training
 from smokestep.world import NotOffered, Recording
@@ -77,16 +77,18 @@ class TorchWorld:
         done = 0
         while done < self._steps or self._wants_more(done):
             for name, step in training.steps.items():
-                recorder.begin(name)
+                guarded(recorder.tracer, recorder.begin)(name)
                 returned = step(*arguments)
                 with quiet():
                     recorder.returned[recorder.step] = _scalar(returned)
                 del returned  # and the history that hangs on it, before the next step needs the memory
-                recorder.end()
+                guarded(recorder.tracer, recorder.end)()
             done += 1
 
     def _wants_more(self, done: int) -> bool:
         """Whether further steps could show what the first did not: an update, or a branch that was not taken."""
+        if self._recorder.tracer.failure:
+            return False
         if not self._recorder.updates and self._recorder.optimizers and done < PATIENCE:
             return not any(event.kind == "manual" for event in self._recorder.events)
         return done < self._steps + MORE and _untaken(self._recorder)

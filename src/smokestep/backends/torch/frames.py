@@ -73,11 +73,13 @@ def position(depth: int = 0) -> tuple[Raw | None, Raw | None]:
     return inner, inner
 
 
-def trail(depth: int = 0) -> tuple[Raw | None, tuple[Raw, ...]]:
-    """The innermost line outside the framework, and every line of the user's own that led to it, innermost first."""
+def trail(depth: int = 0) -> tuple[Raw | None, tuple[Raw, ...], FrameType | None]:
+    """The innermost line outside the framework, every line of the user's own that led to it, innermost first, and the
+    outermost frame among them that applies a custom autograd Function."""
     frame: FrameType | None = sys._getframe(depth + 1)
     inner: Raw | None = None
     found: list[Raw] = []
+    applying: FrameType | None = None
     while frame is not None and len(found) < DEPTH:
         code = frame.f_code
         kind = _kinds.get(code)
@@ -87,10 +89,12 @@ def trail(depth: int = 0) -> tuple[Raw | None, tuple[Raw, ...]]:
             found.append((code.co_filename, frame.f_lineno))
         elif kind == INSTALLED and inner is None and not found:
             inner = (code.co_filename, frame.f_lineno)
+        elif kind == APPLY:
+            applying = frame
         elif kind == ENGINE:
             break
         frame = frame.f_back
-    return inner or (found[0] if found else None), tuple(found)
+    return inner or (found[0] if found else None), tuple(found), applying
 
 
 def within(kind: int, depth: int = 0) -> FrameType | None:

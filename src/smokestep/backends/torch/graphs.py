@@ -76,14 +76,8 @@ class Graphs:
         for index, name in enumerate(self.assembly.batch.values(), 1):
             if name not in known:  # nothing read it: that too is a fact about the batch
                 values[-index] = Value(-index, step, "input", name)
-        first, last = (raw[0].id, raw[-1].id) if raw else (0, -1)
         opaque = tuple(
-            (name, frames.line_of(line))
-            for at, name, line in self.tracer.opaque
-            if at < len(self.tracer.ops)
-            and first <= self.tracer.ops[at].id <= last
-            or at == len(self.tracer.ops)
-            and step == self.assembly.count - 1
+            (name, frames.line_of(line)) for at, name, line in self.tracer.opaque if self.assembly.step_of(at) == step
         )
         return Graph(step, values, ops, backwards, calls, tuple(dict.fromkeys(opaque)))
 

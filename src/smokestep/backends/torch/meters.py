@@ -121,7 +121,7 @@ class Book:
         new = []
         for tensor in tensors:
             known = self.items.get(id(tensor))
-            if known is None and measurable(tensor):
+            if known is None and measurable(tensor) and tensor.is_leaf:
                 known = self.items[id(tensor)] = Tracked(tensor, buffer)
                 known.rows = [Row() for _ in range(self.closed)]
                 new.append(known)

@@ -77,7 +77,7 @@ class Running:
     def _root(self, module: nn.Module, args: Any, grad: bool) -> None:
         self.recorder.unfinished()
         self.follow(module)
-        if not self.roots:
+        if not self.roots and self.recorder.live:
             self.recorder.tracer.begin()
         if id(module) not in self.roots:
             self.roots[id(module)] = module
@@ -119,7 +119,7 @@ class Running:
 
     def _scripted(self, module: nn.Module, args: Any, kwargs: Any, outputs: list[Tensor], grad: bool) -> None:
         """A scripted module ran: its inside was not seen, so one opaque operation stands for it."""
-        line, stack = frames.trail()
+        line, stack, _ = frames.trail()
         op = RawOp(self.recorder.tracer.next(), "scripted module", line, stack, module, grad)
         op.outer = "opaque"
         with quiet():
@@ -127,7 +127,7 @@ class Running:
             op.reads = [self.recorder.tracer.value_of(tensor) for tensor in reads]
             op.makes = [self.recorder.tracer._new(tensor, "made", op.id).id for tensor in outputs]
         self.recorder.tracer.ops.append(op)
-        self.recorder.tracer.opaque.append((len(self.recorder.tracer.ops), "scripted module", line))
+        self.recorder.tracer.opaque.append((op.id, "scripted module", line))
 
     def follow(self, module: nn.Module) -> None:
         """Follow the parameters of a model, and know its buffers."""
@@ -135,7 +135,7 @@ class Running:
             for tensor in self.recorder.book.add(module.parameters()):
                 self.recorder.tracer.known.pop(id(tensor), None)  # how it was initialised is no part of a step
             for buffer in module.buffers():
-                if self._buffer_ids.get(id(buffer)) is not buffer:
+                if self._buffer_ids.get(id(buffer)) is not buffer and buffer.grad_fn is None:
                     self._buffer_ids[id(buffer)] = buffer
                     self.recorder.tracer.known.pop(id(buffer), None)
             if self.recorder.buffers:

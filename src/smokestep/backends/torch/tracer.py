@@ -10,6 +10,7 @@ import math
 import os
 import weakref
 from collections.abc import Callable, Iterable
+from types import FrameType
 from typing import Any
 
 import torch
@@ -116,8 +117,8 @@ class Tracer(TorchFunctionMode):
         return result
 
     def _before(self, name: str, args: Any, kwargs: Any, grad: bool) -> tuple[RawOp, str, list[Tensor], Any]:
-        line, stack = frames.trail()
-        op = self._open(name, line, stack, grad)
+        line, stack, applying = frames.trail()
+        op = self._open(name, line, stack, grad) if applying is None else self._inside(applying, line, stack)
         inputs = list(tensors_in(args))
         if kwargs:
             inputs.extend(tensors_in(kwargs))
@@ -155,7 +156,7 @@ class Tracer(TorchFunctionMode):
 
     def _unseen(self, name: str, error: Exception) -> None:
         """Recording one call failed: it, and what depends on it, is not known."""
-        self.opaque.append((len(self.ops), f"{name} (not recorded: {said(error)})", frames.trail()[0]))
+        self.opaque.append((self._serial, f"{name} (not recorded: {said(error)})", frames.trail()[0]))
 
     def broke(self, error: Exception) -> None:
         """Bookkeeping of the recorder's own failed: the user's code goes on, and nothing recorded is trusted."""
@@ -163,24 +164,23 @@ class Tracer(TorchFunctionMode):
         self.off = True
 
     def _open(self, name: str, line: Raw | None, stack: tuple[Raw, ...], grad: bool) -> RawOp:
-        """A new op, or the custom autograd Function that this call is part of."""
-        if not grad:
-            frame = frames.within(frames.APPLY)
-            if frame is not None:
-                if self.group is not None and self.group_frame == id(frame):
-                    return self.group
-                back = frame.f_back
-                while back is not None and frames.kind_of_file(back.f_code.co_filename) == frames.SKIP:
-                    back = back.f_back
-                if back is not None:
-                    line = (back.f_code.co_filename, back.f_lineno)
-                    stack = stack[stack.index(line) :] if line in stack else stack
-                name = getattr(frame.f_locals.get("cls"), "__name__", "Function")
-                self.group = RawOp(self.next(), name, line, stack, self.module, True)
-                self.group.outer, self.group_frame = name, id(frame)
-                return self.group
         self.group = None
         return RawOp(self.next(), name, line, stack, self.module, grad)
+
+    def _inside(self, frame: FrameType, line: Raw | None, stack: tuple[Raw, ...]) -> RawOp:
+        """The custom autograd Function that this call is part of, as one operation on the line that applies it."""
+        if self.group is not None and self.group_frame == id(frame):
+            return self.group
+        back = frame.f_back
+        while back is not None and frames.kind_of_file(back.f_code.co_filename) == frames.SKIP:
+            back = back.f_back
+        if back is not None:
+            line = (back.f_code.co_filename, back.f_lineno)
+            stack = stack[stack.index(line) :] if line in stack else stack
+        name = getattr(frame.f_locals.get("cls"), "__name__", "Function")
+        self.group = RawOp(self.next(), name, line, stack, self.module, True)
+        self.group.outer, self.group_frame = name, id(frame)
+        return self.group
 
     @property
     def module(self) -> Any:
@@ -215,7 +215,7 @@ class Tracer(TorchFunctionMode):
         kind = self.watcher.kind_of(tensor)
         if kind == "input" and tensor.grad_fn is not None:
             kind = "unknown"
-            self.opaque.append((len(self.ops), tensor.grad_fn.name(), line))
+            self.opaque.append((self._serial, tensor.grad_fn.name(), line))
         elif kind == "input" and tensor.requires_grad:
             kind = "leaf"
         elif kind == "input" and self.arrays and (array := self._array(tensor.data_ptr())) is not None:
@@ -258,7 +258,7 @@ class Tracer(TorchFunctionMode):
             elif isinstance(value, torch.dtype):
                 op.args[key] = str(value).removeprefix("torch.")
             if self.scalars and not isinstance(value, Tensor):
-                for each in value if isinstance(value, (list, tuple)) else (value,):
+                for each in (value, *value) if isinstance(value, (list, tuple)) else (value,):
                     found = self.scalars.get(each) if type(each) in (float, int) else self._array(id(each))
                     if found is not None and found not in op.reads:
                         op.reads.append(found)
@@ -321,7 +321,7 @@ class Tracer(TorchFunctionMode):
             return
         if torch._C._are_functorch_transforms_active():
             if not self.opaque or self.opaque[-1][1] != "torch.func transform":
-                self.opaque.append((len(self.ops), "torch.func transform", op.line))
+                self.opaque.append((self._serial, "torch.func transform", op.line))
             return
         if not seen.rg:
             return
