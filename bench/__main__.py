@@ -127,7 +127,32 @@ def table(result: dict[str, Any]) -> str:
         f"Fixed cost, a training of six parameters: {fixed['first']:.2f} s for the first examination in a process,"
         f" {fixed['later']:.2f} s for each later one; loading the checks takes {fixed['imported']:.2f} s before that.",
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", held(result)])
+
+
+def held(result: dict[str, Any]) -> str:
+    """Which aims the numbers meet, in words."""
+    rows = result["trainings"]
+    large = [row for row in rows if row["parameters"] >= 5e6]
+    memory = [row[f"{what} memory ratio"] for row in rows for what in ("examined", "in place", "watched")]
+    worst = {
+        "recording, from 5 M parameters": (
+            max((row["recorded ratio"] for row in large), default=0.0),
+            AIMS["recorded"],
+        ),
+        "the whole examination, from 5 M parameters": (
+            max((row["examined ratio"] for row in large), default=0.0),
+            AIMS["examined"],
+        ),
+        "the whole examination, below": (
+            max((row["examined ratio"] for row in rows if row not in large), default=0.0),
+            AIMS["examined"],
+        ),
+        "memory": (max(memory, default=0.0), AIMS["memory"]),
+        "fixed cost in seconds": (result["fixed"]["first"], AIMS["fixed"]),
+    }
+    told = [f"{name} {at:.2f} ({'held' if at <= aim else 'missed'}: {aim})" for name, (at, aim) in worst.items()]
+    return f"Against the aims, at worst: {'; '.join(told)}."
 
 
 NOTES = """\
