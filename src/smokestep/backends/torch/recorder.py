@@ -69,6 +69,7 @@ class Recorder:
         self.buffers = bool(training.trains or training.untouched)
         self.optimizers.update({id(each): each for each in training.optimizer.values()})
         self.events.clear()
+        self.tracer.opaque.clear()
         self.modes.forget()
         self.running.forget()
         for model in self.given:
