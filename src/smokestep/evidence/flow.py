@@ -43,7 +43,6 @@ class Value:
     peak: float | None = None
     gradient: float | None = None
     gradient_mean: float | None = None
-    place: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,11 +81,6 @@ class LossCall:
     sign: int | None = None
 
     @property
-    def broadcasts(self) -> bool:
-        """Prediction and target of an elementwise loss have different shapes."""
-        return self.target is not None and self.classes is None and self.prediction.shape != self.target.shape
-
-    @property
     def severity(self) -> Severity | None:
         """Suspicion when the call and what made its prediction both lie in installed packages, else the check's own."""
         lines = [line for line in (self.line, self.prediction.maker_line) if line]

@@ -126,7 +126,7 @@ class Assembly:
             found.append(
                 Event(
                     event.index, self.step_of(event.index), event.kind, line, self.subject(event.subject), names, detail
-                )  # type: ignore[arg-type]
+                )
             )
         return tuple(found)
 

@@ -269,7 +269,7 @@ class ModeLog:
                     ran.line is None or guarded(ran.line.file, ran.line.line) or sets_mode(ran.line.file, ran.line.line)
                 )
                 where = paths[id(ran.inside)] or model_of("")
-                probability = float(kept.module.p)  # type: ignore[arg-type]
+                probability = float(kept.module.p)
                 yield FunctionalDropout(step, ran.line, where, False, True, ran.inside_training, told, probability)
 
     def _kind(self, module: nn.Module) -> ModuleKind | None:

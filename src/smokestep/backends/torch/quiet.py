@@ -86,12 +86,12 @@ class During:
 
     def __enter__(self) -> None:
         if self._tracer.off:
-            self._context = None  # type: ignore[assignment]
+            self._context = None
             return
         try:
             self._context.__enter__()
         except Exception as error:
-            self._context = None  # type: ignore[assignment]
+            self._context = None
             self._tracer.broke(error)
 
     def __exit__(self, *error: Any) -> None:

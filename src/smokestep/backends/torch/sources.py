@@ -54,10 +54,10 @@ def built_at(kind: type, attribute: str) -> Line | None:
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                 flat = [e for t in targets for e in (t.elts if isinstance(t, (ast.Tuple, ast.List)) else [t])]
                 if any(isinstance(t, ast.Attribute) and t.attr == attribute for t in flat):
-                    return frames.line_of((file, node.lineno))  # type: ignore[arg-type]
+                    return frames.line_of((file, node.lineno))
             elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
                 if node.args[0].value == attribute and isinstance(node.func, ast.Attribute):
-                    return frames.line_of((file, node.lineno))  # type: ignore[arg-type]
+                    return frames.line_of((file, node.lineno))
     return None
 
 
