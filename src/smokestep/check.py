@@ -29,7 +29,8 @@ class Check:
 
     `explains` names checks whose findings on the same subjects are consequences of this one's: the report tells
     them under it. `partial`: it judges single calls, so it also judges a step that raised midway; the others are then
-    shown the complete steps only.
+    shown the complete steps only. `on_request`: it takes longer than the rest, and runs only when it is selected by its
+    name or its family, or by "all".
     """
 
     name: str
@@ -40,6 +41,7 @@ class Check:
     options: Mapping[str, Any]
     explains: tuple[str, ...]
     partial: bool
+    on_request: bool
     page: str
     judge: Judge
 
@@ -50,7 +52,12 @@ class Check:
 
 
 def check(
-    *, severity: Literal["defect", "suspicion"], since: str, explains: tuple[str, ...] = (), partial: bool = False
+    *,
+    severity: Literal["defect", "suspicion"],
+    since: str,
+    explains: tuple[str, ...] = (),
+    partial: bool = False,
+    on_request: bool = False,
 ) -> Callable[[Judge], Check]:
     """Make a check of a generator function; its module's docstring is its page, its module's folder its family.
 
@@ -80,6 +87,7 @@ def check(
             options=options,
             explains=explains,
             partial=partial,
+            on_request=on_request,
             page=inspect.cleandoc(sys.modules[module].__doc__ or judge.__doc__ or ""),
             judge=judge,
         )

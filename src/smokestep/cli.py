@@ -74,7 +74,12 @@ def _choices(command: Command) -> Command:
     """The options that every examining command has."""
     for option in reversed(
         (
-            click.option("--select", multiple=True, metavar="NAME", help="Only these checks, families or severities."),
+            click.option(
+                "--select",
+                multiple=True,
+                metavar="NAME",
+                help="Only these checks, families, severities; or all.",
+            ),
             click.option("--ignore", multiple=True, metavar="NAME", help="Not these checks, families or severities."),
             click.option("--strict", is_flag=True, default=None, help="Suspicions count as defects."),
             click.option("--steps", type=click.IntRange(1), help="How many steps to watch (default 3)."),
@@ -305,7 +310,7 @@ def list_(format_: Format) -> None:
     if format_ == "json":
         import json
 
-        keys = ("name", "family", "severity", "since", "summary")
+        keys = ("name", "family", "severity", "since", "on_request", "summary")
         rows = [{key: getattr(each, key) for key in keys} | {"options": dict(each.options)} for each in checks]
         click.echo(json.dumps(rows, indent=2))
         return
@@ -316,9 +321,11 @@ def list_(format_: Format) -> None:
         table.add_row(f"[bold]{family}[/]")
         for each in members:
             unsure = "" if each.severity is Severity.DEFECT else " [yellow]?[/]"
-            table.add_row(f"  {each.name}{unsure}", each.summary.removeprefix("Finds "))
+            asked = " *" if each.on_request else ""
+            table.add_row(f"  {each.name}{unsure}{asked}", each.summary.removeprefix("Finds "))
     _show(table)
     click.echo("\n? a suspicion: heuristic, fails only under --strict; the others are certain when they speak")
+    click.echo("* on request: takes longer, and runs only if selected by name or family, or by --select all")
     click.echo("smokestep explain CHECK shows one of them in full")
 
 

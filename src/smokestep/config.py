@@ -171,6 +171,7 @@ class Settings:
 
     checks: tuple[Check, ...]
     left_out: tuple[str, ...]
+    on_request: tuple[str, ...]
     options: Mapping[str, Mapping[str, Any]]
     allow: tuple[Allowance, ...]
     strict: bool
@@ -179,7 +180,7 @@ class Settings:
 
     def permitting(self, allow: Sequence[Allowance]) -> Settings:
         """These settings and more allowances. Raises `ConfigError` if one names no check."""
-        names = [*(each.name for each in self.checks), *self.left_out]
+        names = [*(each.name for each in self.checks), *self.left_out, *self.on_request]
         for each in allow:
             known(each.check, names, "check in an allowance")
         return replace(self, allow=tuple(dict.fromkeys((*self.allow, *allow))))
@@ -199,12 +200,12 @@ def settle(
 ) -> Settings:
     """Join a configuration with an examination's keywords, which win; `ignore` adds up. Raises `ConfigError`.
 
-    `select` and `ignore` take names of checks, of families, and "defect" or "suspicion"; `checks` are added to the
-    built-in ones and to those of the plugins.
+    `select` and `ignore` take names of checks, of families, and "defect" or "suspicion"; `select` also "all", and
+    "default": all but those that run on request. `checks` are added to the built-in ones and to those of the plugins.
     """
     every = {each.name: each for each in (*_builtin(), *_plugins(config.plugins), *checks)}
-    selected = _chosen(every, _words(select) or config.select, default=True)
-    ignored = _chosen(every, (*config.ignore, *_words(ignore)), default=False)
+    selected = _chosen(every, _words(select) or config.select or ("default",))
+    ignored = _chosen(every, (*config.ignore, *_words(ignore)))
     merged: dict[str, dict[str, Any]] = {}
     for table in (config.options, options or {}):
         for name, given in table.items():
@@ -218,7 +219,8 @@ def settle(
         raise ConfigError(f"steps must be at least 1 (3 shows what one cannot), got {steps}")
     settings = Settings(
         checks=tuple(each for name, each in every.items() if name in selected and name not in ignored),
-        left_out=tuple(name for name in every if name not in selected or name in ignored),
+        left_out=tuple(n for n, each in every.items() if n in ignored or n not in selected and not each.on_request),
+        on_request=tuple(n for n, each in every.items() if each.on_request and n not in selected and n not in ignored),
         options=merged,
         allow=(),
         strict=config.strict if strict is None else strict,
@@ -232,13 +234,17 @@ def _words(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _chosen(every: Mapping[str, Check], words: Sequence[str], *, default: bool) -> set[str]:
-    if not words:
-        return set(every) if default else set()
+def _chosen(every: Mapping[str, Check], words: Sequence[str]) -> set[str]:
     families = dict.fromkeys(each.family for each in every.values())
     for word in words:
-        known(word, [*every, *families, *(each.value for each in Severity)], "check or family")
-    return {name for name, each in every.items() if not {name, each.family, each.severity.value}.isdisjoint(words)}
+        known(word, [*every, *families, *(each.value for each in Severity), "default", "all"], "check or family")
+    return {name for name, each in every.items() if not _answers(each).isdisjoint(words)}
+
+
+def _answers(check: Check) -> set[str]:
+    """The words that select a check: "defect" does not ask for what takes long."""
+    quick = () if check.on_request else ("default", check.severity.value)
+    return {check.name, check.family, "all", *quick}
 
 
 def _builtin() -> tuple[Check, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from smokestep import causes, facts
 from smokestep.check import Check
@@ -16,7 +16,7 @@ from smokestep.config import Allowance, ConfigError, Settings
 from smokestep.evidence import Of
 from smokestep.findings import Finding, NotApplicable, Open, Place, Severity, Verdict
 from smokestep.report import Outcome, Raised, Report, Subject, plain
-from smokestep.world import Live, NotOffered, Recording, World
+from smokestep.world import Lab, Live, NotOffered, Recording, World
 
 
 def judge(
@@ -41,6 +41,7 @@ def judge(
         strict=settings.strict,
         versions=facts.versions(world),
         left_out=settings.left_out,
+        on_request=settings.on_request,
     )
     try:
         recording = world.recording()
@@ -50,7 +51,8 @@ def judge(
         why = str(error) if isinstance(error, NotOffered) else f"the recording itself failed: {facts.told(error)}"
         return replace(empty, notes=(why,), checks={each.name: Outcome(Verdict.OPEN, why) for each in settings.checks})
     recorded = time.perf_counter()
-    outcomes, findings, allowed = _judged(world, recording, settings)
+    gathered: Gathered = {}
+    outcomes, findings, allowed = _judged(world, recording, settings, gathered)
     steps, ended = recording.steps, time.perf_counter()
     cost = {"steps": recording.seconds, "recording": recorded - started, "judging": ended - recorded}
     report = replace(
@@ -65,6 +67,10 @@ def judge(
         steps=recording.complete,
         cost={**cost, "total": ended - started, "ratio": (ended - started) / max(recording.seconds, 1e-9)},
         allowed=tuple((finding, allowance.why) for finding, allowance in allowed),
+        experiments={
+            kind.__name__.lower(): seconds for kind, (_, seconds) in gathered.items() if hasattr(kind, "experiment")
+        },
+        inferred=tuple(each for value, _ in gathered.values() for each in getattr(value, "inferred", ())),
         error=Raised(steps.error, recording.complete, steps.error_line) if steps.error else None,
     )
     return concluded(report)
@@ -85,10 +91,10 @@ def ended_by(report: Report, error: BaseException) -> Report:
 
 
 def _judged(
-    world: World | Live, recording: Recording, settings: Settings
+    world: World | Live, recording: Recording, settings: Settings, gathered: Gathered
 ) -> tuple[dict[str, Outcome], list[Finding], list[tuple[Finding, Allowance]]]:
-    whole = _gathering(world)
-    complete = whole if recording.steps.error is None else _gathering(_Complete(recording.completed()))
+    whole = _gathering(world, gathered)
+    complete = whole if recording.steps.error is None else _gathering(_Complete(recording.completed()), {})
     outcomes: dict[str, Outcome] = {}
     found: list[Finding] = []
     allowed: list[tuple[Finding, Allowance]] = []
@@ -160,6 +166,9 @@ def _stamped(finding: Finding, check: Check) -> Finding:
     return replace(finding, check=check.name, severity=severity, data=plain(finding.data))
 
 
+Gathered: TypeAlias = dict[type[Any], tuple[Any, float]]
+
+
 class _Missing(Exception):
     """Evidence that could not be gathered, with the reason."""
 
@@ -175,22 +184,31 @@ class _Complete:
             raise _Missing("the step raised before it was complete")
         return self._recording
 
+    def lab(self) -> Lab:
+        raise _Missing("the step raised, so no experiment was made with its model")
 
-def _gathering(world: Any) -> Of:
-    memo: dict[type[Any], Any] = {}
+
+def _gathering(world: Any, memo: Gathered) -> Of:
+    """Gives evidence, each gathered once; `memo` keeps it, with the seconds that it alone took."""
+    within = [0.0]  # seconds spent on other evidence by what is being gathered, innermost last
 
     def of(kind: type[Any]) -> Any:
         if kind not in memo:
+            started = time.perf_counter()
+            within.append(0.0)
             try:
-                memo[kind] = kind.gather(world, of)
+                value = kind.gather(world, of)
             except _Missing as missing:
-                memo[kind] = missing
+                value = missing
             except NotOffered as error:
-                memo[kind] = _Missing(str(error))
+                value = _Missing(str(error))
             except Exception as error:
-                memo[kind] = _Missing(f"gathering {kind.__name__} failed: {facts.told(error)}")
-        if isinstance(memo[kind], _Missing):
-            raise memo[kind]
-        return memo[kind]
+                value = _Missing(f"gathering {kind.__name__} failed: {facts.told(error)}")
+            whole = time.perf_counter() - started
+            memo[kind] = value, whole - within.pop()
+            within[-1] += whole
+        if isinstance(memo[kind][0], _Missing):
+            raise memo[kind][0]
+        return memo[kind][0]
 
     return of

@@ -61,7 +61,9 @@ class Report:
     `verdict`: `fail` if there is a defect (under `strict` also a suspicion); else `open` if the step raised, or if no
     check came to a judgement (all are open or not applicable); else `pass`. `findings` are told once per cause and are
     not allowed ones; `allowed` pairs the others with the reason given. `notes` are facts that are no fault.
-    `left_out` are the checks that were not selected. `cost` is in seconds by part, `ratio` is total over steps.
+    `left_out` are the checks that were not selected, `on_request` those that run only if they are asked for. `cost` is
+    in seconds by part, `ratio` is total over steps; `experiments`: the seconds of each one, which are a part of it.
+    `inferred`: what was taken to be so, as nobody declared it.
     """
 
     verdict: Verdict
@@ -77,6 +79,9 @@ class Report:
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     error: Raised | None = None
+    on_request: tuple[str, ...] = ()
+    experiments: Mapping[str, float] = field(default_factory=dict)
+    inferred: tuple[str, ...] = ()
 
     @property
     def defects(self) -> tuple[Finding, ...]:
@@ -117,6 +122,9 @@ class Report:
             "left_out": list(self.left_out),
             "notes": list(self.notes),
             "error": asdict(self.error) if self.error else None,
+            "on_request": list(self.on_request),
+            "experiments": dict(self.experiments),
+            "inferred": list(self.inferred),
         }
 
     def to_json(self, *, indent: int | None = 2) -> str:
@@ -150,6 +158,9 @@ class Report:
             left_out=tuple(values["left_out"]),
             notes=tuple(values["notes"]),
             error=Raised(error["message"], error["completed"], _line_in(error["line"])) if error else None,
+            on_request=tuple(values.get("on_request", ())),
+            experiments=values.get("experiments", {}),
+            inferred=tuple(values.get("inferred", ())),
         )
 
     @classmethod

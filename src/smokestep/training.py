@@ -29,7 +29,8 @@ class Training:
     `loss(output, target)`, `forward(inputs)`. Declarations: `trains` (what a step must train; all else must then stay
     bit-identical) and `untouched`: names, patterns ("encoder.*"), parameters or modules, or a mapping of these by step
     name; `output_range`: the promised (low, high) of the model's output, None for no bound, or one interval for each
-    output; `task`; `causal`; `allow`: what `smokestep.allow` made.
+    output; `task`; `causal`; `batch_dim`: the dimension of the model's inputs and outputs that counts samples, -1 for
+    none (a graph, one set); `allow`: what `smokestep.allow` made.
 
     A single step, model or optimizer is kept under the name "". `own_loop` is True when smokestep wrote the step.
     Raises `TypeError` or `ValueError`, saying what was given and what is expected.
@@ -47,6 +48,7 @@ class Training:
     output_range: Interval | Sequence[Interval] | None
     task: Task | None
     causal: bool | None
+    batch_dim: int | None
     allow: tuple[Allowance, ...]
     own_loop: bool
 
@@ -64,6 +66,7 @@ class Training:
         output_range: Interval | Sequence[Interval] | None = None,
         task: Task | None = None,
         causal: bool | None = None,
+        batch_dim: int | None = None,
         allow: Sequence[Allowance] = (),
     ) -> None:
         steps = _steps(step)
@@ -77,6 +80,8 @@ class Training:
                 raise TypeError(f"{word} must be a function, got {kind(function)}")
         if task is not None and task not in get_args(Task):
             raise ValueError(f"task must be one of {', '.join(map(repr, get_args(Task)))}, got {task!r}")
+        if batch_dim is not None and (isinstance(batch_dim, bool) or not isinstance(batch_dim, int) or batch_dim < -1):
+            raise ValueError(f"batch_dim must be a dimension, counted from 0, or -1 for none, got {batch_dim!r}")
         values = {
             "steps": steps,
             "batch": batch if has_batch else None,
@@ -90,6 +95,7 @@ class Training:
             "output_range": _range(output_range),
             "task": task,
             "causal": causal,
+            "batch_dim": batch_dim,
             "allow": tuple(allow),
             "own_loop": False,
         }

@@ -6,7 +6,8 @@ raising `NotOffered` with the reason, which makes the checks that asked `open`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -16,6 +17,7 @@ from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
 from smokestep.evidence.steps import Steps
+from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Tensor, Touch, Trial
 
 T = TypeVar("T")
 
@@ -93,6 +95,59 @@ class Motion:
     parameter: bool
 
 
+class Lab(Protocol):
+    """Experiments on the recorded model calls, after the recording: each is made again with its arguments edited.
+
+    Nothing is trained, and whatever a trial changes (buffers, attributes, modes, random generators) is put back, so
+    that every trial begins alike.
+    """
+
+    def trials(self) -> tuple[Trial, ...]:
+        """The calls that can be made again."""
+        ...
+
+    def run(self, trial: int, edits: Sequence[Edit] = (), *, training: bool = False, seed: int = 0) -> Outcome:
+        """Make a call again, in evaluation mode unless `training`, with all random generators seeded.
+
+        What the user's code raises is told in the outcome.
+        """
+        ...
+
+    def differences(
+        self, one: Outcome, other: Outcome, *, dim: int = 0, at: Sequence[int] | None = None
+    ) -> tuple[Difference | None, ...]:
+        """For each output, how far the two differ at every index of `dim`; of `other` the indices `at` are taken.
+
+        None for an output that `dim` does not fit, or whose shape differs.
+        """
+        ...
+
+    def trail(self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit]) -> tuple[Touch, ...]:
+        """Make a call twice, with `edits` and with `nudged`: the operations whose inputs or results differ."""
+        ...
+
+    def batch(self) -> tuple[Tensor, ...]:
+        """The tensors of the training's batch, under the names that edits use. Raises `NotOffered` as `dry` does."""
+        ...
+
+    def dry(self, edits: Sequence[Edit] = (), *, step: str = "", seed: int = 0) -> Stepped:
+        """Run one step of the training on an edited batch up to its losses: backward and updates are left out, dropout
+        drops nothing. Raises `NotOffered` where the step is not ours to run, or has no batch to edit."""
+        ...
+
+    def fresh(self, *, seed: int = 0) -> AbstractContextManager[Fresh]:
+        """A training to be trained for real: built afresh, else the one at hand, put back at the end of the block."""
+        ...
+
+
+class Fresh(Protocol):
+    """A training that an experiment may train."""
+
+    def step(self, edits: Sequence[Edit] = (), *, name: str = "") -> Stepped:
+        """Run one step for real, on an edited batch."""
+        ...
+
+
 class World(Protocol):
     """One private place in which the user's training can be run and observed."""
 
@@ -105,6 +160,10 @@ class World(Protocol):
 
     def raised(self) -> BaseException | None:
         """The exception that ended the recording, if one did."""
+        ...
+
+    def lab(self) -> Lab:
+        """Where the recorded model calls can be made again. Raises `NotOffered` where they cannot."""
         ...
 
     def fingerprint_changes(self) -> tuple[str, ...]:
@@ -121,6 +180,10 @@ class Live(Protocol):
 
     def recording(self) -> Recording:
         """What was recorded so far."""
+        ...
+
+    def lab(self) -> Lab:
+        """Where the recorded model calls can be made again. Raises `NotOffered` where they cannot."""
         ...
 
     def describe(self) -> Mapping[str, str]:

@@ -27,6 +27,7 @@ class Declared:
     order: tuple[str, ...] = ()
     task: str | None = None
     causal: bool | None = None
+    batch_dim: int | None = None  # -1: no dimension counts samples
 
     @classmethod
     def gather(cls, world: World, of: Of) -> Declared:

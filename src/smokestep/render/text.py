@@ -97,6 +97,11 @@ def _headline(report: Report, width: int) -> Iterator[RenderableType]:
     yield Group(Text.assemble(head, *rest), *map(_indented, below))
     if report.steps:
         yield _indented(Text(f"looked at {_looked_at(report)}", "dim"))
+    for taken in report.inferred:
+        yield _indented(Text(taken, "dim"))
+    if report.experiments:
+        each = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in report.experiments.items())
+        yield _indented(Text(f"experiments: {each}", "dim"))
     for note in report.notes:
         yield _indented(note)
 
@@ -199,12 +204,14 @@ def _small_print(report: Report) -> Iterator[RenderableType]:
         yield Text.assemble("\n", ("could not tell", "bold"), (": neither passed nor failed", "dim"))
     for reason, names in reasons.items():
         yield _indented(f"{_some(names)}: {reason}")
-    if report.allowed or report.left_out:
+    if report.allowed or report.left_out or report.on_request:
         yield ""
     for finding, why in report.allowed:
         yield _labelled("allowed", f"{finding.check}   {_names(finding.where.path or '')}   because: {why}")
     if report.left_out:
         yield Text(f"left out: {_many(len(report.left_out), 'check')} (smokestep list names them all)", "dim")
+    if report.on_request and not report.left_out:
+        yield Text(f"on request: {', '.join(report.on_request)} (select=, or --select all)", "dim")
 
 
 def _what_next(report: Report) -> Iterator[RenderableType]:

@@ -5,6 +5,7 @@ A world runs the user's own step under the recorder; what comes out is evidence,
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,10 @@ from torch.optim import Optimizer
 
 from smokestep.backends.torch import snapshot, sources
 from smokestep.backends.torch.assembly import Assembly
+from smokestep.backends.torch.calls import Called
 from smokestep.backends.torch.events import listening
+from smokestep.backends.torch.lab import TorchLab
+from smokestep.backends.torch.lab.steps import Rerun
 from smokestep.backends.torch.naming import Words, all_optimizers
 from smokestep.backends.torch.quiet import guarded, quiet
 from smokestep.backends.torch.recorder import Recorder, StopWatching
@@ -36,9 +40,25 @@ def describe() -> Mapping[str, str]:
 class TorchWorld:
     """One private world: the training, built afresh or to be put back, and its one recording."""
 
-    def __init__(self, training: Training, recorder: Recorder, steps: int, changes: snapshot.Changes) -> None:
+    def __init__(
+        self,
+        training: Training,
+        recorder: Recorder,
+        steps: int,
+        changes: snapshot.Changes,
+        factory: Callable[[], Training] | None,
+    ) -> None:
         self._training, self._recorder, self._steps, self._changes = training, recorder, steps, changes
+        self._factory, self._calls = factory, list[Called]()
         self._recording: Recording | None = None
+        self._lab: TorchLab | None = None
+
+    def lab(self) -> TorchLab:
+        """Where the recorded model calls can be made again."""
+        recording = self.recording()
+        if self._lab is None:
+            self._lab = TorchLab(self._calls, recording.flow, self._rerun)
+        return self._lab
 
     def recording(self) -> Recording:
         """Run the step and record it; the same recording on every call."""
@@ -69,7 +89,12 @@ class TorchWorld:
             recorder.end()
         seconds = time.perf_counter() - started
         recorder.tracer.paused += 1
-        return _assembled(recorder, training, seconds)
+        rerun = Rerun(
+            training, self._factory, list(recorder.running.roots.values()), list(recorder.optimizers.values())
+        )
+        recording, self._calls = _assembled(recorder, training, seconds)
+        self._rerun = rerun
+        return recording
 
     def _run(self) -> None:
         recorder, training = self._recorder, self._training
@@ -94,14 +119,15 @@ class TorchWorld:
         return done < self._steps + MORE and _untaken(self._recorder)
 
 
-def _assembled(recorder: Recorder, training: Training | None, seconds: float) -> Recording:
+def _assembled(recorder: Recorder, training: Training | None, seconds: float) -> tuple[Recording, list[Called]]:
     if recorder.tracer.failure:
         raise NotOffered(f"the recorder failed, the training did not: {recorder.tracer.failure}; please report it")
     with quiet():
         recording = Assembly(recorder, training, seconds).recording()
+    calls = [each for each in recorder.running.calls if each.given is not None]
     recorder.release()
     sources.forget()
-    return recording
+    return recording, calls
 
 
 def _untaken(recorder: Recorder) -> bool:
@@ -146,7 +172,8 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
             {id(each): name for name, each in (*training.model.items(), *training.optimizer.items()) if name}
         )
         recorder.prepare(training)
-        yield TorchWorld(training, recorder, steps, changes)
+        factory = None if isinstance(subject, Training) else subject
+        yield TorchWorld(training, recorder, steps, changes, factory)
 
 
 class TorchLive:
@@ -155,6 +182,8 @@ class TorchLive:
     def __init__(self, recorder: Recorder, around: list[Optimizer]) -> None:
         self.recorder, self._around = recorder, around
         self._recording: Recording | None = None
+        self._lab: TorchLab | None = None
+        self._calls: list[Called] = []
 
     def recording(self) -> Recording:
         """What was recorded so far, as evidence; the recording is over."""
@@ -163,8 +192,17 @@ class TorchLive:
             recorder.tracer.paused += 1
             recorder.finish()
             _adopt(recorder, self._around)
-            self._recording = _assembled(recorder, None, time.perf_counter() - recorder.started)
+            self._recording, self._calls = _assembled(recorder, None, time.perf_counter() - recorder.started)
         return self._recording
+
+    def lab(self) -> TorchLab:
+        """Where the recorded model calls can be made again, now that the loop is over or pauses."""
+        recording = self.recording()
+        if threading.current_thread() is not threading.main_thread():
+            raise NotOffered("the loop still runs in another thread, so its model cannot be run again")
+        if self._lab is None:
+            self._lab = TorchLab(self._calls, recording.flow)
+        return self._lab
 
     def describe(self) -> Mapping[str, str]:
         """The framework and its version."""

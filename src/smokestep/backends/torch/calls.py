@@ -37,6 +37,7 @@ class Called:
         self.outputs: list[int] = []
         self.spread: list[Tensor | None] = []
         self.ranges: list[Tensor | None] = []
+        self.given: Any = None  # what it was given, if the call can be made again
 
 
 def arguments(module: nn.Module, args: Sequence[Any]) -> Iterable[tuple[str, Tensor]]:

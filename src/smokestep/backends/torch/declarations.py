@@ -76,6 +76,7 @@ class Declarations:
             order=order,
             task=self.training.task,
             causal=self.training.causal,
+            batch_dim=self.training.batch_dim,
         )
 
 

@@ -24,7 +24,7 @@ from smokestep.backends.torch import frames
 from smokestep.backends.torch.quiet import During, guarded
 
 
-def _patch(stack: ExitStack, owner: Any, name: str, around: Callable[..., Any]) -> None:
+def patch(stack: ExitStack, owner: Any, name: str, around: Callable[..., Any]) -> None:
     """Replace `owner.name` by a function that calls `around(original, *args, **kwargs)`, until the stack unwinds."""
     original = owner.__dict__[name]
     listens = [around]  # the framework's compiler may keep the replacement: it must not keep the recording with it
@@ -103,18 +103,18 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
         with During(recorder.tracer, recorder.scaling(scaler, optimizer)):
             return original(scaler, optimizer, *args, **kwargs)
 
-    _patch(stack, torch.autograd, "backward", backward)
-    _patch(stack, Optimizer, "zero_grad", zero_grad)
-    _patch(stack, nn.Module, "zero_grad", zero_grad)
-    _patch(stack, nn.Module, "train", train)
-    _patch(stack, Optimizer, "__init__", created)
-    _patch(stack, nn.modules.batchnorm._NormBase, "__init__", built)
+    patch(stack, torch.autograd, "backward", backward)
+    patch(stack, Optimizer, "zero_grad", zero_grad)
+    patch(stack, nn.Module, "zero_grad", zero_grad)
+    patch(stack, nn.Module, "train", train)
+    patch(stack, Optimizer, "__init__", created)
+    patch(stack, nn.modules.batchnorm._NormBase, "__init__", built)
     kinds = [lr_scheduler.LRScheduler, *_subclasses(lr_scheduler.LRScheduler)]
     for kind in dict.fromkeys(each for each in kinds if "step" in each.__dict__):
-        _patch(stack, kind, "step", scheduled)
+        patch(stack, kind, "step", scheduled)
     scaler = torch.amp.GradScaler
-    _patch(stack, scaler, "unscale_", unscale)
-    _patch(stack, scaler, "step", scaled)
+    patch(stack, scaler, "unscale_", unscale)
+    patch(stack, scaler, "step", scaled)
 
 
 def _compiling(stack: ExitStack) -> None:
@@ -138,5 +138,5 @@ def _compiling(stack: ExitStack) -> None:
 
     if "torch._dynamo" in sys.modules:
         eager()
-    _patch(stack, torch, "compile", compile)
-    _patch(stack, nn.Module, "compile", compile)
+    patch(stack, torch, "compile", compile)
+    patch(stack, nn.Module, "compile", compile)

@@ -29,6 +29,7 @@ _STDLIB = tuple(
 )
 _SITE = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib")})
 _BACKEND = os.path.dirname(os.path.abspath(__file__))
+_ENGINES = {os.path.join(_BACKEND, "__init__.py"), os.path.join(_BACKEND, "lab", "__init__.py")}  # they call the user's
 _kinds: dict[CodeType, int] = {}
 
 
@@ -37,7 +38,7 @@ def _kind(code: CodeType) -> int:
         return APPLY
     if code.co_filename.endswith("clip_grad.py") and code.co_name in ("clip_grad_norm_", "clip_grad_value_"):
         return CLIP
-    if code.co_filename == os.path.join(_BACKEND, "__init__.py"):
+    if code.co_filename in _ENGINES:
         return ENGINE
     return kind_of_file(code.co_filename)
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from smokestep.backends.torch import frames
 from smokestep.backends.torch.calls import Called, arguments, extremes, flat, spread, varies
+from smokestep.backends.torch.lab.capture import CALLS, Given
 from smokestep.backends.torch.naming import aside
 from smokestep.backends.torch.quiet import quiet
 from smokestep.backends.torch.trace import RawOp
@@ -33,6 +34,7 @@ class Running:
         self._buffer_ids: dict[int, Tensor] = {}
         self._calling: list[Called | None] = []
         self._threads = {threading.get_ident()}
+        self._step = 0
 
     def forget(self) -> None:
         """Forget the calls made while the training was built."""
@@ -116,6 +118,20 @@ class Running:
                 tracer.outputs.add(called.outputs[-1])
                 called.spread.append(spread(tensor))
                 called.ranges.append(extremes(tensor))
+            if output is not None and self._wanted(called):
+                called.given = Given(module, args, kwargs, output, called.grad)
+
+    def _wanted(self, called: Called) -> bool:
+        """Whether a call may be made again later: one of the first of its model in this step. Earlier steps let go."""
+        step, since = self.recorder.step, (self.recorder.ends or [0])[-1]
+        if step > self._step:
+            self._step = step
+            before = (self.recorder.ends[-2:-1] or [0])[0]  # the running step may not come to its end
+            for each in self.calls:
+                if each.event.index <= before:
+                    each.given = None
+        kept = [each for each in self.calls if each.given is not None and each.event.index > since]
+        return sum(each.module is called.module for each in kept) < CALLS
 
     def _scripted(self, module: nn.Module, args: Any, kwargs: Any, outputs: list[Tensor], grad: bool) -> None:
         """A scripted module ran: its inside was not seen, so one opaque operation stands for it."""

@@ -199,7 +199,7 @@ def _kept(thing: Any) -> Kept | None:
 
 def _by(get: Callable[[], Any], put: Callable[[Any], object]) -> Kept:
     saved = get()
-    return lambda: (put(saved), None)[1], lambda: _same_state(get(), saved)
+    return lambda: (put(saved), None)[1], lambda: same_state(get(), saved)
 
 
 def _numpy(thing: Any) -> Kept | None:
@@ -310,5 +310,10 @@ def _progress(iterator: Iterator[Any]) -> tuple[Any, ...]:
     return length_hint(iterator, -1), repr(iterator), shown
 
 
-def _same_state(one: Any, other: Any) -> bool:
-    return torch.equal(one, other) if isinstance(one, torch.Tensor) else bool(one == other)
+def same_state(one: Any, other: Any) -> bool:
+    """Whether two states of a random generator are equal."""
+    if isinstance(one, (tuple, list)):
+        return len(one) == len(other) and all(map(same_state, one, other))
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    return bool(one.tobytes() == other.tobytes() if hasattr(one, "tobytes") else one == other)

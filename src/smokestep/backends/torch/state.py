@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 
-def _device_generators() -> Iterator[tuple[str, Any]]:
+def device_generators() -> Iterator[tuple[str, Any]]:
+    """The modules of the devices in use, by name: each has a generator for every device."""
     for name in ("cuda", "xpu"):
         module = getattr(torch, name, None)
         if module is not None and module.is_available() and module.is_initialized():
@@ -58,7 +59,7 @@ def global_state() -> dict[str, tuple[Any, Callable[[Any], object]]]:
                 torch.set_autocast_dtype(device, values[1]),
             ),
         )
-    for name, module in _device_generators():
+    for name, module in device_generators():
         state[f"{name} RNG"] = (tuple(module.get_rng_state_all()), module.set_rng_state_all)
     return state
 

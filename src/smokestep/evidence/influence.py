@@ -1,0 +1,202 @@
+"""Influence: which sample's output depends on which sample's input, in evaluation mode, by nudging one sample.
+
+A few samples are picked, so that it costs little; everything is compared with the same call made twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from smokestep.evidence.samples import Batch, Samples
+from smokestep.evidence.trials import Difference, Edit, Other, Outcome, Spread, Take, Touch, Trial, Trials
+from smokestep.findings import Line
+
+if TYPE_CHECKING:
+    from smokestep.evidence import Of
+    from smokestep.world import Lab, World
+
+PICKED = 3  # samples: the least number of which one is nudged and two others stay; odd, so that no size divides it
+SAME = 64.0  # roundings by which two computations of one shape may differ: none do, on one device; slack for kernels
+OTHER = 1e4  # roundings by which computations of different shapes may differ: other kernels, other orders of a sum
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """The operation in which samples meet: the first whose inputs keep them apart and whose result does not.
+
+    `torn`: it only arranges entries anew (a view), so that the rows it makes are no samples any more. `dim`: the
+    dimension along which it works, if it says so, and `along`: whether that is the one that counts samples. `joint`:
+    more than one of its inputs holds samples (a product of the batch with itself).
+    """
+
+    op: str
+    line: Line | None
+    caller: Line | None
+    torn: bool
+    along: bool
+    joint: bool
+    mode: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Influenced:
+    """What was seen of one model. `skipped` is the reason why nothing could be, all else is then empty.
+
+    `leaks`: outputs in which other samples changed too when one was nudged. `silent`: nothing changed at all. `order`:
+    outputs that differ when the samples are reversed; `size`: when one is left out. `alone`: what becomes of a batch of
+    one: "" if it keeps its form, else the error or the shape; `fewer`: the error with one sample less, if any.
+    """
+
+    model: str
+    line: Line | None = None
+    installed: bool = False
+    skipped: str = ""
+    picked: int = 0
+    leaks: tuple[str, ...] = ()
+    silent: bool = False
+    meeting: Meeting | None = None
+    order: tuple[str, ...] = ()
+    size: tuple[str, ...] = ()
+    alone: str = ""
+    alone_line: Line | None = None
+    fewer: str = ""
+    fewer_line: Line | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """What was seen of every model, in order of their first call."""
+
+    experiment: ClassVar[str] = "one sample nudged, the batch reversed, shortened and cut to one"
+    models: tuple[Influenced, ...]
+
+    @classmethod
+    def gather(cls, world: World, of: Of) -> Influence:
+        """By some five calls of each model on three of its samples."""
+        lab, samples = world.lab(), of(Samples)
+        return cls(tuple(_influenced(lab, trial, samples.of(trial)) for trial in of(Trials).of_models()))
+
+
+def _influenced(lab: Lab, trial: Trial, batch: Batch) -> Influenced:
+    known = Influenced(trial.model, trial.definition or trial.line, trial.installed)
+    if batch.why:
+        return _skipped(known, batch.why)
+    count = min(batch.count, PICKED) if batch.separable else batch.count
+    base = _picked(batch, range(count))
+    first, again = lab.run(trial.index, base), lab.run(trial.index, base)
+    if first.error:
+        return _skipped(known, f"its call could not be repeated in evaluation mode: {first.error}")
+    rows = [index for index, each in enumerate(first.outputs) if _rows(each.shape, batch, count)]
+    if not rows:
+        return _skipped(known, "in evaluation mode no output has a row for each sample")
+    if any(each and each.beyond(0) for each in lab.differences(first, again, dim=batch.dim)):
+        return _skipped(known, "two equal calls of it differ")
+    edits = [Other(name, ((batch.dim, (1,)),)) for name in _nudgeable(trial, batch)]
+    if not edits:
+        return _skipped(known, "no argument holds numbers that could be nudged")
+    nudged = lab.run(trial.index, [*base, *edits])
+    if nudged.error:
+        return _skipped(known, f"its call with one sample nudged raised {nudged.error}")
+    apart = [each for i, each in enumerate(lab.differences(first, nudged, dim=batch.dim)) if i in rows and each]
+    leaks = tuple(_named(each) for each in apart if set(each.beyond(SAME)) - {1})
+    silent = not any(each.beyond(0) for each in apart)
+    meeting = None
+    if leaks:
+        meeting = meeting_of(lab.trail(trial.index, base, [*base, *edits]), count)
+    found = {"picked": count, "leaks": leaks, "silent": silent, "meeting": meeting}
+    if not leaks and not first.drew:
+        found |= _rearranged(lab, trial, batch, count, first)
+    return Influenced(known.model, known.line, known.installed, **found)  # type: ignore[arg-type]
+
+
+def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome) -> dict[str, object]:
+    found: dict[str, object] = {}
+    back = tuple(reversed(range(count)))
+    reverse = lab.run(trial.index, _picked(batch, back))
+    found["order"] = _apart(lab, first, reverse, batch, back)
+    if not batch.separable:
+        return found
+    fewer = lab.run(trial.index, _picked(batch, range(count - 1)))
+    if fewer.error:
+        found |= {"fewer": fewer.error, "fewer_line": fewer.error_line}
+    elif count > 2:
+        found["size"] = _apart(lab, fewer, first, batch, range(count - 1))
+    if not fewer.error:
+        alone = lab.run(trial.index, _picked(batch, (0,)))
+        shapes = [
+            (index, each.shape)
+            for index, each in enumerate(alone.outputs)
+            if index < len(first.outputs) and _rows(first.outputs[index].shape, batch, count)
+        ]
+        wrong = [shape for i, shape in shapes if shape != _shortened(first.outputs[i].shape, batch.dim)]
+        if alone.error or wrong:
+            found |= {"alone": alone.error or f"its output has the shape {wrong[0]}", "alone_line": alone.error_line}
+    return found
+
+
+def _apart(lab: Lab, one: Outcome, other: Outcome, batch: Batch, at: Sequence[int]) -> tuple[str, ...]:
+    apart = lab.differences(one, other, dim=batch.dim, at=tuple(at))
+    return tuple(_named(each) for i, each in enumerate(apart) if i in batch.outputs and each and each.beyond(OTHER))
+
+
+def _skipped(known: Influenced, why: str) -> Influenced:
+    return Influenced(known.model, known.line, known.installed, skipped=why)
+
+
+def _picked(batch: Batch, rows: Sequence[int]) -> list[Edit]:
+    return [Take(batch.arguments, batch.dim, tuple(rows))]
+
+
+def _nudgeable(trial: Trial, batch: Batch) -> list[str]:
+    tensors = (trial.argument(name) for name in batch.arguments)
+    return [each.name for each in tensors if each is not None and (each.floating or each.whole)]
+
+
+def _rows(shape: tuple[int, ...], batch: Batch, count: int) -> bool:
+    return len(shape) > batch.dim and shape[batch.dim] == count
+
+
+def _shortened(shape: tuple[int, ...], dim: int) -> tuple[int, ...]:
+    return tuple(1 if index == dim else size for index, size in enumerate(shape))
+
+
+def _named(difference: Difference) -> str:
+    return difference.output
+
+
+# ── where samples meet ─────────────────────────────────────────────────────────────────────────────────────────────
+VIEWING = frozenset("view reshape flatten unflatten ravel view_as reshape_as".split())
+
+
+def meeting_of(touches: Sequence[Touch], count: int) -> Meeting | None:
+    """The first operation that brings the samples together; None if every single one keeps them apart."""
+    for touch in touches:
+        before = [each for each in touch.reads if each.touched]
+        after = [each for each in touch.makes if each.touched]
+        if not before or not after:
+            continue
+        dims = [_sample_dim(each, count) for each in before]
+        if any(dim is None for dim in dims) or all(_sample_dim(each, count) is not None for each in after):
+            continue
+        plain = dict(touch.args)
+        given = plain.get("dim", plain.get("1") if touch.name not in VIEWING else None)
+        along = isinstance(given, int) and not isinstance(given, bool) and given % len(before[0].shape) == dims[0]
+        return Meeting(
+            op=touch.name,
+            line=touch.line,
+            caller=touch.caller,
+            torn=touch.name in VIEWING,
+            along=along,
+            joint=len(before) > 1,
+        )
+    return None
+
+
+def _sample_dim(spread: Spread, count: int) -> int | None:
+    """The first dimension along which one sample of `count` takes no more than its share."""
+    for dim, indices in enumerate(spread.indices):
+        if 0 < len(indices) * count <= spread.shape[dim]:
+            return dim
+    return None
