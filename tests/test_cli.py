@@ -89,7 +89,7 @@ def test_list_names_every_check(folder: Path) -> None:
     assert all(f"  {check.name} " in told for check in checks.load())
     rows = json.loads(smokestep("list", "--format", "json").output)
     assert {row["name"] for row in rows} == {check.name for check in checks.load()}
-    assert set(rows[0]) == {"name", "family", "severity", "since", "summary", "options"}
+    assert set(rows[0]) == {"name", "family", "severity", "since", "on_request", "summary", "options"}
 
 
 def test_explain_shows_a_page_and_guesses_what_was_meant(folder: Path) -> None:

@@ -126,6 +126,10 @@ class Lab(Protocol):
         """Make a call twice, with `edits` and with `nudged`: the operations whose inputs or results differ."""
         ...
 
+    def stray(self, trial: int, edits: Sequence[Edit], size: int) -> Touch | None:
+        """Make a call whose `size` samples are alike: the first operation that gives unlike rows for alike ones."""
+        ...
+
     def batch(self) -> tuple[Tensor, ...]:
         """The tensors of the training's batch, under the names that edits use. Raises `NotOffered` as `dry` does."""
         ...

@@ -7,6 +7,10 @@ from importlib import import_module
 from smokestep.check import Check
 
 TABLE: tuple[str, ...] = (
+    "independence.batch_leak",
+    "independence.batch_order",
+    "independence.batch_size",
+    "independence.lone_sample",
     "loop.cleared_gradients",
     "loop.closure_without_backward",
     "loop.early_scheduler",

@@ -6,7 +6,7 @@ A few samples are picked, so that it costs little; everything is compared with t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from smokestep.evidence.samples import Batch, Samples
@@ -37,7 +37,8 @@ class Meeting:
     torn: bool
     along: bool
     joint: bool
-    mode: str = ""
+    module: str = ""
+    learned: bool = False  # it works with a parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,10 @@ class Influenced:
     """What was seen of one model. `skipped` is the reason why nothing could be, all else is then empty.
 
     `leaks`: outputs in which other samples changed too when one was nudged. `silent`: nothing changed at all. `order`:
-    outputs that differ when the samples are reversed; `size`: when one is left out. `alone`: what becomes of a batch of
-    one: "" if it keeps its form, else the error or the shape; `fewer`: the error with one sample less, if any.
+    outputs that differ when the samples are reversed, and `stray` the first operation that treats equal samples
+    unequally; `size`: outputs that differ when one sample is left out. `fewer`, `alone`: what is wrong with the call
+    for fewer samples and for one: an error or a shape; "" if it is as it should be; `squeezed`: the line that drops the
+    dimension of one sample. `whole`: all samples were taken.
     """
 
     model: str
@@ -54,13 +57,16 @@ class Influenced:
     installed: bool = False
     skipped: str = ""
     picked: int = 0
+    whole: bool = False
     leaks: tuple[str, ...] = ()
     silent: bool = False
     meeting: Meeting | None = None
     order: tuple[str, ...] = ()
+    stray: Touch | None = None
     size: tuple[str, ...] = ()
     alone: str = ""
     alone_line: Line | None = None
+    squeezed: Line | None = None
     fewer: str = ""
     fewer_line: Line | None = None
 
@@ -85,15 +91,14 @@ def _influenced(lab: Lab, trial: Trial, batch: Batch) -> Influenced:
         return _skipped(known, batch.why)
     count = min(batch.count, PICKED) if batch.separable else batch.count
     base = _picked(batch, range(count))
-    first, again = lab.run(trial.index, base), lab.run(trial.index, base)
-    if first.error:
-        return _skipped(known, f"its call could not be repeated in evaluation mode: {first.error}")
+    first = lab.run(trial.index, base)
     rows = [index for index, each in enumerate(first.outputs) if _rows(each.shape, batch, count)]
     if not rows:
-        return _skipped(known, "in evaluation mode no output has a row for each sample")
+        return _unlike_the_whole(lab, trial, batch, count, first, known)
+    again = lab.run(trial.index, base)
     if any(each and each.beyond(0) for each in lab.differences(first, again, dim=batch.dim)):
         return _skipped(known, "two equal calls of it differ")
-    edits = [Other(name, ((batch.dim, (1,)),)) for name in _nudgeable(trial, batch)]
+    edits = _nudge(trial, batch, 1)
     if not edits:
         return _skipped(known, "no argument holds numbers that could be nudged")
     nudged = lab.run(trial.index, [*base, *edits])
@@ -105,10 +110,24 @@ def _influenced(lab: Lab, trial: Trial, batch: Batch) -> Influenced:
     meeting = None
     if leaks:
         meeting = meeting_of(lab.trail(trial.index, base, [*base, *edits]), count)
-    found = {"picked": count, "leaks": leaks, "silent": silent, "meeting": meeting}
-    if not leaks and not first.drew:
+    found = {"picked": count, "leaks": leaks, "silent": silent, "meeting": meeting, "whole": count == batch.count}
+    if not leaks and not first.drew and not first.kept:
         found |= _rearranged(lab, trial, batch, count, first)
     return Influenced(known.model, known.line, known.installed, **found)  # type: ignore[arg-type]
+
+
+def _unlike_the_whole(
+    lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome, known: Influenced
+) -> Influenced:
+    """A few samples do not give a row each: neither does the whole batch, or the model wants just that number."""
+    whole = lab.run(trial.index) if count < batch.count else first
+    if whole.error:
+        return _skipped(known, f"its call could not be repeated in evaluation mode: {whole.error}")
+    if not any(_rows(each.shape, batch, batch.count) for each in whole.outputs):
+        return _skipped(known, "in evaluation mode no output has a row for each sample")
+    shapes = [each.shape for each in first.outputs if each.shape]
+    fewer = first.error or f"its output has the shape {shapes[0] if shapes else ()}"
+    return replace(known, picked=count, fewer=fewer, fewer_line=first.error_line)
 
 
 def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome) -> dict[str, object]:
@@ -116,6 +135,8 @@ def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome
     back = tuple(reversed(range(count)))
     reverse = lab.run(trial.index, _picked(batch, back))
     found["order"] = _apart(lab, first, reverse, batch, back)
+    if found["order"]:
+        found["stray"] = lab.stray(trial.index, _picked(batch, (0,) * count), count)
     if not batch.separable:
         return found
     fewer = lab.run(trial.index, _picked(batch, range(count - 1)))
@@ -132,7 +153,10 @@ def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome
         ]
         wrong = [shape for i, shape in shapes if shape != _shortened(first.outputs[i].shape, batch.dim)]
         if alone.error or wrong:
-            found |= {"alone": alone.error or f"its output has the shape {wrong[0]}", "alone_line": alone.error_line}
+            flow = lab.trail(trial.index, _picked(batch, (0,)), [*_picked(batch, (0,)), *_nudge(trial, batch, 0)])
+            squeezed = next((each.caller or each.line for each in flow if each.name.rstrip("_") == "squeeze"), None)
+            told = alone.error or f"its output has the shape {wrong[0]}"
+            found |= {"alone": told, "alone_line": alone.error_line, "squeezed": squeezed}
     return found
 
 
@@ -149,9 +173,9 @@ def _picked(batch: Batch, rows: Sequence[int]) -> list[Edit]:
     return [Take(batch.arguments, batch.dim, tuple(rows))]
 
 
-def _nudgeable(trial: Trial, batch: Batch) -> list[str]:
+def _nudge(trial: Trial, batch: Batch, row: int) -> list[Edit]:
     tensors = (trial.argument(name) for name in batch.arguments)
-    return [each.name for each in tensors if each is not None and (each.floating or each.whole)]
+    return [Other(each.name, ((batch.dim, (row,)),)) for each in tensors if each and (each.floating or each.whole)]
 
 
 def _rows(shape: tuple[int, ...], batch: Batch, count: int) -> bool:
@@ -190,6 +214,8 @@ def meeting_of(touches: Sequence[Touch], count: int) -> Meeting | None:
             torn=touch.name in VIEWING,
             along=along,
             joint=len(before) > 1,
+            module=touch.module,
+            learned=touch.learned,
         )
     return None
 

@@ -101,8 +101,10 @@ def _doubt(ranked: list[Tensor], with_rows: list[Tensor], count: int) -> str:
 
 def _unconfirmed(trial: Trial, graph: Graph, count: int) -> str:
     """Nothing but the model's own arguments and outputs has this number of rows: no label confirms it."""
-    mine = {each.value for each in trial.arguments} | {each.value for each in trial.outputs}
-    data = (each for each in graph.values.values() if each.kind == "input" and each.id not in mine and each.shape)
+    given = {each.value for each in trial.arguments if each.value is not None}
+    learned = graph.forward_of(value.id for value in graph.values.values() if value.kind == "parameter")
+    mine = graph.backward_of(given) | graph.forward_of(given) | learned
+    data = (value for key, value in graph.values.items() if key not in mine and value.shape)
     if any(each.shape[0] == count or (len(each.shape) == 1 and each.shape[0] % count == 0) for each in data):
         return ""
     return "nothing besides the model's input has a row for each sample"

@@ -159,7 +159,8 @@ class Difference:
 @dataclass(frozen=True, slots=True)
 class Spread:
     """Where one tensor differs between two trials: for each dimension the indices (the first 64) at which something
-    does. `box`: the entries that differ are exactly the product of these indices."""
+    does. `box`: the entries that differ are exactly the product of these indices; of a tensor without dimensions,
+    whether it differs."""
 
     shape: tuple[int, ...]
     indices: tuple[tuple[int, ...], ...]
@@ -168,14 +169,14 @@ class Spread:
     @property
     def touched(self) -> bool:
         """Whether anything differs."""
-        return all(self.indices)
+        return all(self.indices) if self.shape else self.box
 
 
 @dataclass(frozen=True, slots=True)
 class Touch:
     """One operation of a trial whose inputs or results differ between two trials, in order.
 
-    `line`, `caller`, `stack`, `module` as in `flow.Op`; `args` its plain arguments.
+    `line`, `caller`, `stack`, `module` as in `flow.Op`; `args` its plain arguments. `learned`: it reads a parameter.
     """
 
     name: str
@@ -185,6 +186,7 @@ class Touch:
     caller: Line | None = None
     module: str = ""
     args: tuple[tuple[str, Any], ...] = ()
+    learned: bool = False
     stack: tuple[Line, ...] = ()
 
 

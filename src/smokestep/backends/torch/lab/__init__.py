@@ -23,7 +23,7 @@ from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
 from smokestep.backends.torch.lab.drawing import drawing
 from smokestep.backends.torch.lab.steps import Fresh, Rerun
-from smokestep.backends.torch.lab.trail import Followed, touches
+from smokestep.backends.torch.lab.trail import Followed, stray, touches
 from smokestep.backends.torch.reach import reachable
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Touch, Trial
@@ -89,12 +89,16 @@ class TorchLab:
 
     def trail(self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit]) -> tuple[Touch, ...]:
         """Make a call twice, with `edits` and with `nudged`: the operations whose inputs or results differ."""
-        runs = []
-        for each in (edits, nudged):
-            follow = Followed()
-            self._run(trial, each, False, 0, follow)
-            runs.append(follow)
-        return touches(*runs)
+        return touches(self._followed(trial, edits), self._followed(trial, nudged))
+
+    def stray(self, trial: int, edits: Sequence[Edit], size: int) -> Touch | None:
+        """Make a call whose `size` samples are alike: the first operation that gives unlike rows for alike ones."""
+        return stray(self._followed(trial, edits), size)
+
+    def _followed(self, trial: int, edits: Sequence[Edit]) -> Followed:
+        follow = Followed(self._given[trial][0])
+        self._run(trial, edits, False, 0, follow)
+        return follow
 
     def batch(self) -> tuple[Described, ...]:
         """The tensors of the training's batch, under the names that edits use."""
