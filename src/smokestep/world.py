@@ -15,6 +15,7 @@ from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
+from smokestep.evidence.randomness import Randomness
 from smokestep.evidence.steps import Steps
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class Recording:
     numbers: Numbers
     declared: Declared
     seconds: float = 0.0
+    randomness: Randomness = Randomness()
 
     @property
     def complete(self) -> int:
@@ -73,6 +75,7 @@ class Recording:
                 outputs=within(self.numbers.outputs),
             ),
             declared=replace(self.declared, order=self.declared.order[:count]),
+            randomness=replace(self.randomness, turns=within(self.randomness.turns)),
         )
 
 

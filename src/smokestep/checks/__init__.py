@@ -12,6 +12,7 @@ TABLE: tuple[str, ...] = (
     "loop.early_scheduler",
     "loop.misplaced_clip",
     "loop.no_step",
+    "loop.repeated_randomness",
     "loop.repeated_update",
     "loop.stale_gradients",
     "loop.step_before_backward",
