@@ -146,9 +146,11 @@ def _drawn(marks: Sequence[Mark]) -> tuple[list[tuple[bytes, bytes]], tuple[Raw,
 
 
 def _line(lines: Sequence[Raw]) -> Line | None:
-    """The innermost line that is not part of a function for seeding: that one is called from where it is wrong."""
+    """The innermost line that is no part of a function for seeding, which is called from where it is wrong."""
     found = [line for raw in lines if (line := frames.line_of(raw))]
-    return next((line for line in found if "seed" not in function_of(line).lower()), found[0] if found else None)
+    names = [function_of(line).lower().strip("_") for line in found]
+    ours = (name.startswith("seed") or name.endswith(("seed", "seeds")) for name in names)
+    return next((line for line, seeds in zip(found, ours, strict=True) if not seeds), found[0] if found else None)
 
 
 def _states(generator: str = "") -> Iterator[tuple[str, bytes]]:
