@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
@@ -17,6 +17,9 @@ from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
 from smokestep.evidence.randomness import Randomness
 from smokestep.evidence.steps import Steps
+
+if TYPE_CHECKING:
+    from smokestep.evidence.loaders import Loader
 
 T = TypeVar("T")
 
@@ -110,6 +113,10 @@ class World(Protocol):
         """The exception that ended the recording, if one did."""
         ...
 
+    def loaders(self) -> tuple[Loader, ...]:
+        """What two workers would draw, of each data loader that was made or iterated in the recorded run."""
+        ...
+
     def fingerprint_changes(self) -> tuple[str, ...]:
         """Once the world is closed: the names of the user's objects that are not bit for bit as they were."""
         ...
@@ -124,6 +131,10 @@ class Live(Protocol):
 
     def recording(self) -> Recording:
         """What was recorded so far."""
+        ...
+
+    def loaders(self) -> tuple[Loader, ...]:
+        """What two workers would draw, of each data loader that was made or iterated in the recorded run."""
         ...
 
     def describe(self) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from importlib import import_module
 from smokestep.check import Check
 
 TABLE: tuple[str, ...] = (
+    "data.repeated_augmentation",
     "loop.cleared_gradients",
     "loop.closure_without_backward",
     "loop.early_scheduler",

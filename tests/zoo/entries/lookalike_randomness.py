@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import random
 
 import numpy as np
@@ -218,3 +219,165 @@ def samples_seeded_by_their_index() -> smokestep.Training:
         return loss
 
     return smokestep.Training(step)
+
+
+class Data(torch.utils.data.Dataset):
+    """Samples whose noise is drawn by `noise`, which each kind of data set defines."""
+
+    def __init__(self):
+        self.inputs, self.labels = torch.randn(32, 8), torch.randint(0, 3, (32,))
+
+    def __len__(self):
+        return len(self.inputs)
+
+    def __getitem__(self, index):
+        return self.inputs[index] + 0.1 * self.noise(index), self.labels[index]
+
+
+def loaded(data, **options) -> smokestep.Training:
+    """A training whose loader is made, and in these few steps not iterated: it would start processes."""
+    model = net(dropout=0.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = torch.utils.data.DataLoader(data, batch_size=8, **options)
+
+    def step(batch):
+        x, y = batch
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step.loader = loader
+    return smokestep.Training(step, batch())
+
+
+@healthy()
+def workers_that_draw_from_the_global_generators() -> smokestep.Training:
+    class Noisy(Data):
+        def noise(self, index):
+            return torch.randn(8) * random.random() + torch.from_numpy(np.random.normal(size=8)).float()
+
+    return loaded(Noisy(), num_workers=2)
+
+
+@healthy()
+def a_generator_of_its_own_without_workers() -> smokestep.Training:
+    class Noisy(Data):
+        def __init__(self):
+            super().__init__()
+            self.rng = np.random.default_rng(0)
+
+        def noise(self, index):
+            return torch.from_numpy(self.rng.normal(size=8)).float()
+
+    return loaded(Noisy())
+
+
+@healthy()
+def workers_whose_generator_is_seeded_by_the_index() -> smokestep.Training:
+    class Noisy(Data):
+        def __init__(self):
+            super().__init__()
+            self.generator = torch.Generator()
+
+        def noise(self, index):
+            self.generator.manual_seed(1000 + index)
+            return torch.randn(8, generator=self.generator)
+
+    return loaded(Noisy(), num_workers=2)
+
+
+@healthy()
+def workers_that_seed_their_generator_once_from_the_worker() -> smokestep.Training:
+    class Noisy(Data):
+        def __init__(self):
+            super().__init__()
+            self.rng, self.seeded = random.Random(0), False
+
+        def noise(self, index):
+            info = torch.utils.data.get_worker_info()
+            if info is not None and not self.seeded:
+                self.rng.seed(info.seed)
+                self.seeded = True
+            return torch.tensor([self.rng.gauss(0, 1) for _ in range(8)])
+
+    return loaded(Noisy(), num_workers=2)
+
+
+@healthy()
+def workers_that_seed_their_generator_in_another_process() -> smokestep.Training:
+    class Noisy(Data):
+        def __init__(self):
+            super().__init__()
+            self.rng, self.process = np.random.RandomState(0), os.getpid()
+
+        def noise(self, index):
+            if os.getpid() != self.process:
+                self.rng, self.process = np.random.RandomState(torch.initial_seed() % 2**32), os.getpid()
+            return torch.from_numpy(self.rng.normal(size=8)).float()
+
+    return loaded(Noisy(), num_workers=2)
+
+
+@healthy()
+def workers_that_are_given_a_generator_each() -> smokestep.Training:
+    class Noisy(Data):
+        def __init__(self):
+            super().__init__()
+            self.rng = np.random.default_rng(0)
+
+        def noise(self, index):
+            return torch.from_numpy(self.rng.normal(size=8)).float()
+
+    def begin(worker):
+        info = torch.utils.data.get_worker_info()
+        info.dataset.rng = np.random.default_rng(info.seed)
+
+    return loaded(Noisy(), num_workers=2, worker_init_fn=begin)
+
+
+@healthy()
+def workers_that_shuffle_alike_and_take_their_share() -> smokestep.Training:
+    """The workers must draw the same order, so that their shares are apart."""
+
+    class Stream(torch.utils.data.IterableDataset):
+        def __init__(self):
+            self.rng, self.inputs = random.Random(0), torch.randn(32, 8)
+
+        def __iter__(self):
+            info = torch.utils.data.get_worker_info()
+            order = list(range(len(self.inputs)))
+            self.rng.shuffle(order)
+            first, step = (info.id, info.num_workers) if info else (0, 1)
+            yield from (self.inputs[index] for index in order[first::step])
+
+    return loaded(Stream(), num_workers=2)
+
+
+@healthy()
+def a_sampler_with_a_generator_of_its_own() -> smokestep.Training:
+    """The sampler runs in the training's own process, and is not copied."""
+
+    class Plain(Data):
+        def noise(self, index):
+            return torch.zeros(8)
+
+    data = Plain()
+    generator = torch.Generator().manual_seed(0)
+    sampler = torch.utils.data.RandomSampler(data, generator=generator)
+    return loaded(data, num_workers=2, sampler=sampler, generator=generator)
+
+
+@healthy()
+def a_split_made_with_a_generator_that_is_kept() -> smokestep.Training:
+    class Split(Data):
+        def __init__(self):
+            super().__init__()
+            self.rng = np.random.default_rng(0)
+            self.order = self.rng.permutation(32)
+
+        def noise(self, index):
+            return self.inputs[int(self.order[index])]
+
+    return loaded(Split(), num_workers=2)

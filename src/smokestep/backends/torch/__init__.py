@@ -19,6 +19,7 @@ from smokestep.backends.torch.events import listening
 from smokestep.backends.torch.naming import Words, all_optimizers
 from smokestep.backends.torch.quiet import guarded, quiet
 from smokestep.backends.torch.recorder import Recorder, StopWatching
+from smokestep.evidence.loaders import Loader
 from smokestep.training import Training
 from smokestep.world import NotOffered, Recording
 
@@ -53,6 +54,10 @@ class TorchWorld:
     def fingerprint_changes(self) -> tuple[str, ...]:
         """Names of the user's objects that differ after the world was closed."""
         return self._changes.names
+
+    def loaders(self) -> tuple[Loader, ...]:
+        """What two workers of each data loader would draw."""
+        return self._recorder.loaders.tried(self._training)
 
     def describe(self) -> Mapping[str, str]:
         """The framework and its version."""
@@ -165,6 +170,10 @@ class TorchLive:
             _adopt(recorder, self._around)
             self._recording = _assembled(recorder, None, time.perf_counter() - recorder.started)
         return self._recording
+
+    def loaders(self) -> tuple[Loader, ...]:
+        """What two workers of each data loader would draw."""
+        return self.recorder.loaders.tried()
 
     def describe(self) -> Mapping[str, str]:
         """The framework and its version."""

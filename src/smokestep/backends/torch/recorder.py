@@ -19,6 +19,7 @@ from smokestep.backends.torch.by_hand import ByHand
 from smokestep.backends.torch.calls import Noted, number
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.generators import Generators
+from smokestep.backends.torch.loaders import Shelf
 from smokestep.backends.torch.meters import Book, Tracked
 from smokestep.backends.torch.modes import ModeLog
 from smokestep.backends.torch.naming import Words
@@ -48,6 +49,7 @@ class Recorder:
         self.modes = ModeLog()
         self.running = Running(self)
         self.generators = Generators(self)
+        self.loaders = Shelf()
         self.events: list[Noted] = []
         self.given: list[nn.Module] = []
         self.optimizers: dict[int, Optimizer] = {}
