@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
+import smokestep
 from smokestep.backends.torch import live, loaders
 from smokestep.backends.torch.loaders import Shelf
 from smokestep.evidence.loaders import Loader
@@ -162,6 +163,30 @@ def test_a_loader_of_a_running_loop_is_heard_where_it_is_made() -> None:
         assert world.loaders() == ()  # nothing is kept
     assert found.line and found.line.code.endswith("# made")
     assert [owned.repeats for owned in found.generators] == [True]
+
+
+def test_a_loader_that_a_training_in_place_holds_is_found() -> None:
+    parameter = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    loader = DataLoader(Data(random.Random(0)), num_workers=2)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        (parameter * loader.num_workers).sum().backward()
+        optimizer.step()
+
+    report = smokestep.examine(smokestep.Training(step), select="repeated-augmentation")
+    assert [each.subjects for each in report.findings] == [("Data.rng",)]
+    assert loader.dataset.asked == 0  # type: ignore[attr-defined]
+
+
+def test_two_loaders_of_one_data_set_are_one() -> None:
+    shelf, data = Shelf(), Data(random.Random(0))
+    for line in (5, 6):
+        shelf.hear(DataLoader(data, num_workers=2), (__file__, line))
+    shelf.hear(DataLoader(data, num_workers=2), None)
+    (found,) = shelf.tried()
+    assert found.line and found.line.line == 6
 
 
 def test_only_the_last_few_are_kept() -> None:

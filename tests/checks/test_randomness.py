@@ -30,7 +30,7 @@ def test_generators_seeded_by_one_line_are_told_once() -> None:
     (found,) = said(*turns("torch", SAME, SAME), *turns("NumPy", SAME, SAME), *turns("Python", (), ()))
     assert isinstance(found, Finding)
     assert found.subjects == ("torch", "NumPy")
-    assert "torch's generator and NumPy's generator begin" in found.message
+    assert "torch's generator and NumPy's generator are put" in found.message
 
 
 def test_generators_seeded_by_two_lines_are_told_apart() -> None:

@@ -57,7 +57,7 @@ class TorchWorld:
 
     def loaders(self) -> tuple[Loader, ...]:
         """What two workers of each data loader would draw."""
-        return self._recorder.loaders.tried(self._training)
+        return self._recorder.loaders.tried()
 
     def describe(self) -> Mapping[str, str]:
         """The framework and its version."""
@@ -151,6 +151,7 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
             {id(each): name for name, each in (*training.model.items(), *training.optimizer.items()) if name}
         )
         recorder.prepare(training)
+        recorder.loaders.root = training if training is subject else None
         yield TorchWorld(training, recorder, steps, changes)
 
 

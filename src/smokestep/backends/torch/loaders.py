@@ -88,28 +88,29 @@ def listen(stack: ExitStack, patch: Callable[..., None], hear: Callable[[DataLoa
 
 
 class Shelf:
-    """The loaders heard of so far, by identity: those with two workers or more, and the last few of them only."""
+    """The loaders heard of so far, by their data sets: those with two workers or more, and the last few of them only."""
 
     def __init__(self) -> None:
-        self.loaders: dict[int, Heard] = {}
+        self.loaders: dict[tuple[int, int], Heard] = {}
+        self.root: Any = None  # a training that was there before: it may hold loaders that were made unheard
 
     def hear(self, loader: DataLoader[Any], line: Raw | None) -> None:
         """A loader was constructed on this line, or is iterated (None)."""
         if getattr(loader, "num_workers", 0) < 2:
             return
-        known = self.loaders.pop(id(loader), None)
-        same = known is not None and known.loader() is loader
-        self.loaders[id(loader)] = heard(loader, line or (known.line if known and same else None))
-        for key in list(self.loaders)[:-KEPT]:
-            del self.loaders[key]
+        key = (id(loader.dataset), id(loader.collate_fn))  # both are kept, so that these are not given away again
+        known = self.loaders.pop(key, None)
+        self.loaders[key] = heard(loader, line or (known.line if known else None))
+        for old in list(self.loaders)[:-KEPT]:
+            del self.loaders[old]
 
-    def tried(self, root: Any = None) -> tuple[Loader, ...]:
-        """What each would give its workers; `root` is asked for loaders if none was heard of. Nothing is kept."""
-        if not self.loaders and root is not None:
-            for thing in reach.reachable(root).values():
+    def tried(self) -> tuple[Loader, ...]:
+        """What each would give its workers. Nothing is kept."""
+        if self.root is not None:
+            for thing in reach.reachable(self.root).values():
                 if isinstance(thing, DataLoader):
                     self.hear(thing, None)
-        those, self.loaders = list(self.loaders.values()), {}
+        those, self.loaders, self.root = list(self.loaders.values()), {}, None
         try:
             return tuple(map(_tried, those))
         finally:

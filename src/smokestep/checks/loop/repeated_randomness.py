@@ -71,8 +71,8 @@ def repeated_randomness(randomness: Randomness) -> Iterator[Finding | NotApplica
         generators = [turn.generator for turn in turns]
         owner = " and ".join(f"{each}'s generator" for each in generators)
         yield Finding(
-            f"every step{f' `{name}`' if name else ''} draws the same random numbers: {owner} "
-            f"{'begins' if len(generators) == 1 else 'begin'} each of them in the same state",
+            f"every step{f' `{name}`' if name else ''} draws the same random numbers: "
+            f"{owner} {'is' if len(generators) == 1 else 'are'} put into the same state each time",
             where=Place.of(", ".join(generators), line),
             cause=line,
             hint="seed once, before the loop; for an evaluation that must repeat itself, use a torch.Generator "
