@@ -88,7 +88,7 @@ def listen(stack: ExitStack, patch: Callable[..., None], hear: Callable[[DataLoa
 
 
 class Shelf:
-    """The loaders heard of so far, by their data sets: those with two workers or more, and the last few of them only."""
+    """The loaders heard of, by their data sets: those with two workers or more, and only the last few of them."""
 
     def __init__(self) -> None:
         self.loaders: dict[tuple[int, int], Heard] = {}
