@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
+from smokestep.evidence.randomness import Randomness
 from smokestep.evidence.steps import Steps
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Tensor, Touch, Trial
+
+if TYPE_CHECKING:
+    from smokestep.evidence.loaders import Loader
 
 T = TypeVar("T")
 
@@ -37,6 +41,7 @@ class Recording:
     numbers: Numbers
     declared: Declared
     seconds: float = 0.0
+    randomness: Randomness = Randomness()
 
     @property
     def complete(self) -> int:
@@ -75,6 +80,7 @@ class Recording:
                 outputs=within(self.numbers.outputs),
             ),
             declared=replace(self.declared, order=self.declared.order[:count]),
+            randomness=replace(self.randomness, turns=within(self.randomness.turns)),
         )
 
 
@@ -170,6 +176,10 @@ class World(Protocol):
         """Where the recorded model calls can be made again. Raises `NotOffered` where they cannot."""
         ...
 
+    def loaders(self) -> tuple[Loader, ...]:
+        """What two workers would draw, of each data loader that was made or iterated in the recorded run."""
+        ...
+
     def fingerprint_changes(self) -> tuple[str, ...]:
         """Once the world is closed: the names of the user's objects that are not bit for bit as they were."""
         ...
@@ -188,6 +198,10 @@ class Live(Protocol):
 
     def lab(self) -> Lab:
         """Where the recorded model calls can be made again. Raises `NotOffered` where they cannot."""
+        ...
+
+    def loaders(self) -> tuple[Loader, ...]:
+        """What two workers would draw, of each data loader that was made or iterated in the recorded run."""
         ...
 
     def describe(self) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from importlib import import_module
 from smokestep.check import Check
 
 TABLE: tuple[str, ...] = (
+    "data.repeated_augmentation",
     "independence.batch_leak",
     "independence.batch_order",
     "independence.batch_size",
@@ -16,6 +17,7 @@ TABLE: tuple[str, ...] = (
     "loop.early_scheduler",
     "loop.misplaced_clip",
     "loop.no_step",
+    "loop.repeated_randomness",
     "loop.repeated_update",
     "loop.stale_gradients",
     "loop.step_before_backward",

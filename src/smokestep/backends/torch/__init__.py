@@ -23,6 +23,7 @@ from smokestep.backends.torch.lab.steps import Rerun
 from smokestep.backends.torch.naming import Words, all_optimizers
 from smokestep.backends.torch.quiet import guarded, quiet
 from smokestep.backends.torch.recorder import Recorder, StopWatching
+from smokestep.evidence.loaders import Loader
 from smokestep.training import Training
 from smokestep.world import NotOffered, Recording
 
@@ -73,6 +74,10 @@ class TorchWorld:
     def fingerprint_changes(self) -> tuple[str, ...]:
         """Names of the user's objects that differ after the world was closed."""
         return self._changes.names
+
+    def loaders(self) -> tuple[Loader, ...]:
+        """What two workers of each data loader would draw."""
+        return self._recorder.loaders.tried()
 
     def describe(self) -> Mapping[str, str]:
         """The framework and its version."""
@@ -173,6 +178,7 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
         )
         recorder.prepare(training)
         factory = None if isinstance(subject, Training) else subject
+        recorder.loaders.root = training if training is subject else None
         yield TorchWorld(training, recorder, steps, changes, factory)
 
 
@@ -203,6 +209,10 @@ class TorchLive:
         if self._lab is None:
             self._lab = TorchLab(self._calls, recording.flow)
         return self._lab
+
+    def loaders(self) -> tuple[Loader, ...]:
+        """What two workers of each data loader would draw."""
+        return self.recorder.loaders.tried()
 
     def describe(self) -> Mapping[str, str]:
         """The framework and its version."""

@@ -92,6 +92,7 @@ class Assembly:
             numbers=self._numbers(),
             declared=self.declarations.declared(movements),
             seconds=self.seconds,
+            randomness=recorder.generators.evidence(self.step_of, self.count, recorder.names),
         )
 
     def step_of(self, serial: int) -> int:

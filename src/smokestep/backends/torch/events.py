@@ -20,7 +20,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from smokestep.backends.torch import frames
+from smokestep.backends.torch import frames, generators, loaders
 from smokestep.backends.torch.quiet import During, guarded
 
 
@@ -60,6 +60,8 @@ def listening(recorder: Any) -> Iterator[None]:
             stack.callback(handle.remove)
             stack.callback(module_hooks._global_forward_hooks_with_kwargs.pop, handle.id, None)  # torch leaves it
         _loop(stack, recorder)
+        generators.listen(stack, _patch, recorder)
+        loaders.listen(stack, _patch, guarded(recorder.tracer, recorder.loaders.hear))
         _compiling(stack)
         yield
 

@@ -18,6 +18,8 @@ from smokestep.backends.torch import frames
 from smokestep.backends.torch.by_hand import ByHand
 from smokestep.backends.torch.calls import Noted, number
 from smokestep.backends.torch.frames import Raw
+from smokestep.backends.torch.generators import Generators
+from smokestep.backends.torch.loaders import Shelf
 from smokestep.backends.torch.meters import Book, Tracked
 from smokestep.backends.torch.modes import ModeLog
 from smokestep.backends.torch.naming import Words
@@ -46,6 +48,8 @@ class Recorder:
         self.book = Book()
         self.modes = ModeLog()
         self.running = Running(self)
+        self.generators = Generators(self)
+        self.loaders = Shelf()
         self.events: list[Noted] = []
         self.given: list[nn.Module] = []
         self.optimizers: dict[int, Optimizer] = {}
@@ -72,6 +76,7 @@ class Recorder:
         self.tracer.opaque.clear()
         self.modes.forget()
         self.running.forget()
+        self.generators.forget()
         for model in self.given:
             self.running.follow(model)
 
@@ -84,7 +89,7 @@ class Recorder:
     def begin(self, name: str = "") -> None:
         """A step of a Training begins."""
         self.names.append(name)
-        self.note("step", name)
+        self.generators.mark(self.note("step", name).index, torch.is_grad_enabled())
 
     def end(self) -> None:
         """The running step is over: take its measurements."""
@@ -168,6 +173,7 @@ class Recorder:
             return
         self.turn()
         event = self.note("backward", "", frames.position()[1])
+        self.generators.mark(event.index, torch.is_grad_enabled())
         roots = list(tensors_in(tensors))
         with quiet():
             ids = [self.tracer.value_of(root, event.line) for root in roots]
@@ -350,6 +356,7 @@ class Recorder:
         self.book._storages.clear()
         self.running.forget()
         self.running._buffer_ids.clear()
+        self.generators.forget()
         self.modes = ModeLog()
         self.words = Words()
         for kept in (self.events, self.given, self.optimizers, self.backwards, self.returned, self._updating):

@@ -87,6 +87,7 @@ class Running:
             self.recorder.words.read(frames.user_frame())
         event = self.recorder.note("forward", module, frames.position()[1])
         event.detail = {"training": module.training, "grad": grad}
+        self.recorder.generators.called(event.index, grad)
         inputs = [(name, self.recorder.tracer.value_of(tensor)) for name, tensor in arguments(module, args)]
         called = Called(event, module, inputs, any(varies(each) for each in tensors_in(args)), grad)
         self.calls.append(called)
