@@ -39,6 +39,7 @@ class Meeting:
     joint: bool
     module: str = ""
     learned: bool = False  # it works with a parameter
+    only: bool = False  # but for features, its input has no other dimension than that of the samples: one sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,9 @@ def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome
         shapes = [
             (index, each.shape)
             for index, each in enumerate(alone.outputs)
-            if index < len(first.outputs) and _rows(first.outputs[index].shape, batch, count)
+            if index < len(first.outputs)
+            and _rows(first.outputs[index].shape, batch, count)
+            and len(first.outputs[index].shape) > 1  # a scalar for one sample is no row lost
         ]
         wrong = [shape for i, shape in shapes if shape != _shortened(first.outputs[i].shape, batch.dim)]
         if alone.error or wrong:
@@ -216,6 +219,7 @@ def meeting_of(touches: Sequence[Touch], count: int) -> Meeting | None:
             joint=len(before) > 1,
             module=touch.module,
             learned=touch.learned,
+            only=all(size == 1 for dim, size in enumerate(before[0].shape[:-1]) if dim != dims[0]),
         )
     return None
 

@@ -60,8 +60,8 @@ def listening(recorder: Any) -> Iterator[None]:
             stack.callback(handle.remove)
             stack.callback(module_hooks._global_forward_hooks_with_kwargs.pop, handle.id, None)  # torch leaves it
         _loop(stack, recorder)
-        generators.listen(stack, _patch, recorder)
-        loaders.listen(stack, _patch, guarded(recorder.tracer, recorder.loaders.hear))
+        generators.listen(stack, patch, recorder)
+        loaders.listen(stack, patch, guarded(recorder.tracer, recorder.loaders.hear))
         _compiling(stack)
         yield
 

@@ -134,10 +134,12 @@ def _class(file: str, kind: type) -> ast.ClassDef | None:
 
 
 def forward_line(module: nn.Module) -> Line | None:
-    """The `def forward` line of a model."""
+    """The `def forward` line of a model, unless it is the framework's own."""
     forward = inspect.unwrap(getattr(type(module), "forward", None) or (lambda: None))
     code = getattr(forward, "__code__", None)
-    return frames.line_of((code.co_filename, code.co_firstlineno)) if code else None
+    if code is None or frames.kind_of_file(code.co_filename) == frames.SKIP:
+        return None
+    return frames.line_of((code.co_filename, code.co_firstlineno))
 
 
 def filtered(line: Line | None) -> bool:

@@ -79,8 +79,7 @@ from smokestep.findings import Finding, NotApplicable, Open, Place, Severity
 ATTENTION = ("multi_head_attention_forward", "scaled_dot_product_attention", "_transformer_encoder_layer_fwd")
 RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 AVERAGES = frozenset(
-    "softmax log_softmax softmin mean sum std var std_mean var_mean norm normalize logsumexp max amax min amin median "
-    "cumsum prod standardize layer_norm".split()
+    "softmax log_softmax softmin mean sum norm normalize logsumexp max amax min amin median cumsum prod".split()
 )
 FIRST = "it expects (time, batch, feature): give it batch_first=True, or transpose its input"
 
@@ -118,6 +117,8 @@ def _told(meeting: Meeting) -> tuple[str, str]:
             f"`{op}` only renames dimensions, so its rows are made of parts of several samples",
             "move dimensions with transpose or permute; view and reshape split or merge neighbouring ones",
         )
+    if meeting.only and op != "batch_norm" and op not in AVERAGES:
+        return "", ""  # nothing else could be the time: the rows are one sequence, or meant to meet
     if op in ATTENTION or op == "_native_multi_head_attention":
         return "attention runs along the batch", FIRST
     if op in RECURRENT:

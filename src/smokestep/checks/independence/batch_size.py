@@ -1,8 +1,9 @@
 """Finds a model that works for one batch size only, or whose output for a sample changes with it.
 
 ## What it finds
-The recorded call is made again with fewer samples, in evaluation mode: it raises, or gives no row for each sample, or
-gives the same samples other outputs.
+The recorded call is made again with fewer samples, in evaluation mode: a `view` or `reshape` raises, or there is no row
+for each sample, or the same samples get other outputs. Other errors are taken for a design with a row for each sample:
+a graph's adjacency, a state kept between calls.
 
 ## Why it matters
 The last batch of an epoch is smaller, and so is the batch that serves one user. A size written into the code raises
@@ -55,8 +56,7 @@ def training():
 ```
 
 ## When to allow it
-When the batch size is part of the design, as with a state for each row or a graph compiled for one size, and incomplete
-batches are dropped.
+When the batch size is part of the design and incomplete batches are dropped.
 
 ## Source
 The contract f(x)[:k] = f(x[:k]), up to rounding.
@@ -70,12 +70,16 @@ from smokestep.check import Said, check
 from smokestep.evidence.influence import Influence
 from smokestep.findings import Finding, NotApplicable, Place
 
+RESHAPING = ("is invalid for input of size", "shape '[")  # how torch begins and ends what it says of a view that fails
+
 
 @check(severity="suspicion", since="0.1")
 def batch_size(influence: Influence) -> Iterator[Said]:
     for model in influence.models:
         if model.skipped or model.leaks:
             yield NotApplicable(f"{model.model}: {model.skipped or 'its samples influence each other'}")
+        elif model.fewer_line and not all(text in model.fewer for text in RESHAPING):
+            yield NotApplicable(f"{model.model}: it wants as many samples as it had ({model.fewer})")
         elif model.fewer or model.size:
             what = f": {model.fewer}" if model.fewer else f" gives the samples other outputs than with {model.picked}"
             count = f"{model.picked - 1}" if model.size or model.whole else f"{model.picked}"
