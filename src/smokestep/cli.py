@@ -134,7 +134,8 @@ def run(
             report = Report(Verdict.OPEN, training=subject, seed=seed, versions=facts.versions())
             updates, trained = 0, False
         else:
-            report = engine.judge(live, settings, subject=subject, seed=seed, started=started)
+            going = ending.how in ("interrupted", "kept running")
+            report = engine.judge(live, settings, subject=subject, seed=seed, started=started, experiments=not going)
             updates, trained = _taken(live)
         if ending.how == "raised" and ending.error is not None:
             report = engine.ended_by(report, ending.error)

@@ -213,5 +213,6 @@ def watch(
             error = exception
             raise
         finally:
-            report = judge(live, settings, subject=subject, started=started)
+            calm = error is None or isinstance(error, Exception)  # whoever interrupts does not want to wait
+            report = judge(live, settings, subject=subject, started=started, experiments=calm)
             watched._report = ledger.enter(ended_by(report, error) if error else report)

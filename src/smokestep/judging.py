@@ -16,7 +16,7 @@ from smokestep.config import Allowance, ConfigError, Settings
 from smokestep.evidence import Of
 from smokestep.findings import Finding, NotApplicable, Open, Place, Severity, Verdict
 from smokestep.report import Outcome, Raised, Report, Subject, plain
-from smokestep.world import Lab, Live, NotOffered, Recording, World
+from smokestep.world import Live, NotOffered, Recording, World
 
 
 def judge(
@@ -26,12 +26,13 @@ def judge(
     subject: Subject | None = None,
     seed: int | None = None,
     started: float | None = None,
+    experiments: bool = True,
 ) -> Report:
     """Gather what the selected checks need from an open world, let them judge, and report.
 
     A step that raised is judged by the checks that declare `partial`; the others see the complete steps only.
-    `started` is when the examination began (`time.perf_counter`), for its cost. Raises `ConfigError` for a declaration
-    that names something unknown, and nothing else.
+    `started` is when the examination began (`time.perf_counter`), for its cost. Without `experiments` the recording is
+    all that is judged. Raises `ConfigError` for a declaration that names something unknown, and nothing else.
     """
     started = time.perf_counter() if started is None else started
     empty = Report(
@@ -52,7 +53,8 @@ def judge(
         return replace(empty, notes=(why,), checks={each.name: Outcome(Verdict.OPEN, why) for each in settings.checks})
     recorded = time.perf_counter()
     gathered: Gathered = {}
-    outcomes, findings, allowed = _judged(world, recording, settings, gathered)
+    source = world if experiments else _Recorded(recording, "the loop was cut off, so no experiment was made")
+    outcomes, findings, allowed = _judged(source, recording, settings, gathered)
     steps, ended = recording.steps, time.perf_counter()
     cost = {"steps": recording.seconds, "recording": recorded - started, "judging": ended - recorded}
     report = replace(
@@ -91,10 +93,10 @@ def ended_by(report: Report, error: BaseException) -> Report:
 
 
 def _judged(
-    world: World | Live, recording: Recording, settings: Settings, gathered: Gathered
+    world: World | Live | _Recorded, recording: Recording, settings: Settings, gathered: Gathered
 ) -> tuple[dict[str, Outcome], list[Finding], list[tuple[Finding, Allowance]]]:
     whole = _gathering(world, gathered)
-    complete = whole if recording.steps.error is None else _gathering(_Complete(recording.completed()), {})
+    complete = whole if recording.steps.error is None else _gathering(_Recorded(recording.completed(), RAISED), {})
     outcomes: dict[str, Outcome] = {}
     found: list[Finding] = []
     allowed: list[tuple[Finding, Allowance]] = []
@@ -166,6 +168,7 @@ def _stamped(finding: Finding, check: Check) -> Finding:
     return replace(finding, check=check.name, severity=severity, data=plain(finding.data))
 
 
+RAISED = "the step raised, so no experiment was made with its model"
 Gathered: TypeAlias = dict[type[Any], tuple[Any, float]]
 
 
@@ -173,19 +176,19 @@ class _Missing(Exception):
     """Evidence that could not be gathered, with the reason."""
 
 
-class _Complete:
-    """What is offered of a world whose last step raised: the steps before."""
+class _Recorded:
+    """What is offered of a world in which nothing more can be run: what was recorded; `why` says the reason."""
 
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
+    def __init__(self, recording: Recording, why: str) -> None:
+        self._recording, self._why = recording, why
 
     def recording(self) -> Recording:
         if not self._recording.steps.count:
             raise _Missing("the step raised before it was complete")
         return self._recording
 
-    def lab(self) -> Lab:
-        raise _Missing("the step raised, so no experiment was made with its model")
+    def __getattr__(self, verb: str) -> Any:
+        raise _Missing(self._why)
 
 
 def _gathering(world: Any, memo: Gathered) -> Of:

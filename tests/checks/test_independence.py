@@ -87,7 +87,9 @@ def test_order_is_not_judged_where_samples_influence_each_other() -> None:
 
 
 def test_a_size_written_out_is_told_with_its_error_and_line() -> None:
-    told = only(batch_size, seen(fewer="RuntimeError: shape '[8, 64]' is invalid", fewer_line=LINE))
+    told = only(
+        batch_size, seen(fewer="RuntimeError: shape '[8, 64]' is invalid for input of size 192", fewer_line=LINE)
+    )
     assert "3 samples: RuntimeError" in told.message and told.cause == LINE
 
 

@@ -69,6 +69,8 @@ from smokestep.check import Said, check
 from smokestep.evidence.influence import Influence
 from smokestep.findings import Finding, NotApplicable, Place
 
+REFUSED = "Expected more than 1"  # torch, of a normalization over one value
+
 
 @check(severity="suspicion", since="0.1")
 def lone_sample(influence: Influence) -> Iterator[Said]:
@@ -78,6 +80,10 @@ def lone_sample(influence: Influence) -> Iterator[Said]:
                 "its samples influence each other" if model.leaks else "it wants its batch as it is"
             )
             yield NotApplicable(f"{model.model}: {why}")
+        elif REFUSED in model.alone:
+            yield NotApplicable(
+                f"{model.model}: a normalization has one value to work on (single-sample-normalization)"
+            )
         elif model.alone:
             line = model.alone_line or model.squeezed
             yield Finding(

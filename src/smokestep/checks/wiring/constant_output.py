@@ -75,7 +75,7 @@ from smokestep.evidence.inputs import Inputs
 from smokestep.findings import Finding, NotApplicable, Place, Severity
 
 
-@check(severity="defect", since="0.1")
+@check(severity="defect", since="0.1", explains=("batch-leak", "batch-order", "batch-size", "lone-sample"))
 def constant_output(inputs: Inputs, fates: Fates) -> Iterator[Said]:
     """Tells every model that gives all samples of every batch the same output."""
     if not any(model.compared for model in inputs.models):
