@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from tests.fakes import World, backend, made, recording
@@ -19,6 +19,7 @@ from smokestep.engine import TrainingError
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.steps import Parameter, Steps
 from smokestep.findings import Finding, Line, NotApplicable, Open, Place, Severity, Verdict
+from smokestep.judging import judge
 from smokestep.world import NotOffered
 
 
@@ -194,6 +195,61 @@ def test_options_reach_the_check(run):
 def test_a_selected_family_runs_alone(run):
     report = run(DEAD, QUIET, select=["quiet"])
     assert list(report.checks) == ["quiet"] and report.left_out == ("dead",)
+
+
+def test_what_runs_on_request_is_named_and_runs_when_asked_for(run):
+    @smokestep.check(severity="suspicion", since="0.1", on_request=True)
+    def patient(steps: Steps):
+        yield Finding("it took long")
+
+    report = run(QUIET, patient)
+    assert list(report.checks) == ["quiet"] and report.on_request == ("patient",) and report.left_out == ()
+    for words in (["patient"], ["default", "patient"], "all"):
+        assert [each.check for each in run(QUIET, patient, select=words).findings] == ["patient"]
+    assert "patient" not in run(QUIET, patient, select="suspicion").checks
+    assert run(QUIET, patient, ignore=["patient"]).on_request == ()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Evidence that is gathered by an experiment, and takes other evidence with it."""
+
+    experiment: ClassVar[str] = "nothing is changed"
+    inferred: tuple[str, ...] = ("took one thing for another",)
+
+    @classmethod
+    def gather(cls, world, of):
+        of(Steps)
+        return cls()
+
+
+def test_an_experiment_is_told_with_its_seconds_and_what_it_assumed(run):
+    def trying(experiment: Experiment):
+        yield from ()
+
+    report = run(made(trying), QUIET)
+    assert list(report.experiments) == ["experiment"] and report.experiments["experiment"] >= 0
+    assert report.inferred == ("took one thing for another",)
+    assert run(QUIET).experiments == {} and run(QUIET).inferred == ()
+
+
+def test_no_experiment_after_a_loop_was_cut_off():
+    def trying(experiment: Tried):
+        yield from ()
+
+    settings = config.settle(Config(), checks=[made(trying)], select="trying")
+    report = judge(World(recording()), settings, experiments=False)
+    assert report.checks["trying"].reason == "the loop was cut off, so no experiment was made"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Evidence that wants the world's lab."""
+
+    @classmethod
+    def gather(cls, world, of):
+        world.lab()
+        return cls()
 
 
 def test_an_allowed_finding_is_listed_with_its_reason(run):

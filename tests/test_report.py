@@ -54,6 +54,9 @@ report = st.builds(
     left_out=st.lists(text, max_size=2).map(tuple),
     notes=st.lists(text, max_size=2).map(tuple),
     error=st.none() | st.builds(Raised, text, count, st.none() | line),
+    on_request=st.lists(text, max_size=2).map(tuple),
+    experiments=st.dictionaries(text, number, max_size=2),
+    inferred=st.lists(text, max_size=2).map(tuple),
 )
 
 

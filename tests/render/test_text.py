@@ -180,6 +180,20 @@ def test_allowed_and_left_out_are_said(net: str) -> None:
     assert "left out: 2 checks" in told
 
 
+def test_experiments_are_told_with_their_cost_and_what_they_assume() -> None:
+    told = text.render(
+        report(
+            experiments={"influence": 0.123, "padding": 0.04},
+            inferred=("took it so",),
+            on_request=("overfit", "resume"),
+        ),
+        width=100,
+        color=False,
+    ).splitlines()
+    assert told[2:4] == ["    took it so", "    experiments: influence 0.12 s, padding 0.04 s"]
+    assert told[-1] == "on request: overfit, resume (select=, or --select all)"
+
+
 def test_a_changed_or_absent_source_is_shown_as_it_was_recorded(net: str) -> None:
     elsewhere = Line(str(Path(net).parent / "gone.py"), 7, "loss = net(x).sum()")
     told = text.render(report(replace(dead_branch(net), cause=elsewhere, related=())), width=80, color=False)

@@ -6,6 +6,7 @@ Declared, or inferred from sizes that agree; where they do not, the reason is gi
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,15 @@ class Samples:
         """Read from the trials, the declarations and the graph in which they ran."""
         trials, declared, flow = of(Trials), of(Declared), of(Flow)
         batches = tuple(batch_of(each, declared.batch_dim, flow.graphs[each.step]) for each in trials.trials)
-        return cls(batches)
+        return cls(batches, tuple(_taken(trials, batches, declared.batch_dim)))
+
+
+def _taken(trials: Trials, batches: tuple[Batch, ...], declared: int | None) -> Iterator[str]:
+    """What was assumed of the models, in one sentence."""
+    counts = [(each.model, batches[each.index]) for each in trials.of_models() if not batches[each.index].why]
+    if counts and declared is None:
+        told = ", ".join(f"{batch.count} of {model or 'the model'}" for model, batch in counts)
+        yield f"took dimension 0 to count the samples: {told}"
 
 
 def batch_of(trial: Trial, declared: int | None, graph: Graph) -> Batch:
