@@ -211,7 +211,7 @@ def _small_print(report: Report) -> Iterator[RenderableType]:
     if report.left_out:
         yield Text(f"left out: {_many(len(report.left_out), 'check')} (smokestep list names them all)", "dim")
     if report.on_request and not report.left_out:
-        yield Text(f"on request: {', '.join(report.on_request)} (select=, or --select all)", "dim")
+        yield Text(f"on request: {_some(report.on_request)} (select=, or --select all)", "dim")
 
 
 def _what_next(report: Report) -> Iterator[RenderableType]:
