@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
@@ -106,11 +107,24 @@ class Lab(Protocol):
         """The calls that can be made again."""
         ...
 
-    def run(self, trial: int, edits: Sequence[Edit] = (), *, training: bool = False, seed: int = 0) -> Outcome:
+    def run(
+        self, trial: int, edits: Sequence[Edit] = (), *, training: bool = False, seed: int = 0, losses: bool = False
+    ) -> Outcome:
         """Make a call again, in evaluation mode unless `training`, with all random generators seeded.
 
-        What the user's code raises is told in the outcome.
+        What the user's code raises is told in the outcome. `losses`: also keep what losses inside were given.
         """
+        ...
+
+    def aligned(self) -> tuple[Alignment, ...]:
+        """The losses whose target is an argument of the model, shifted in time."""
+        ...
+
+    def apart(
+        self, aligned: Alignment, one: Outcome, other: Outcome, *, sample: int, samples: int
+    ) -> tuple[Difference, bool] | None:
+        """How far two outcomes (made with `losses`) of so many `samples` differ in the rows of one of them that a loss
+        was given, and whether they differ in any other; None where the rows are not to be found."""
         ...
 
     def differences(

@@ -38,6 +38,7 @@ TABLE: tuple[str, ...] = (
     "numerics.unreachable_target",
     "roles.foreign_parameters",
     "roles.foreign_update",
+    "sequence.future_leak",
     "wiring.constant_output",
     "wiring.dead_branch",
     "wiring.frozen_parameter",
