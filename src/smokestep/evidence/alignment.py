@@ -20,8 +20,8 @@ class Alignment:
     `result` is the loss's value in the flow. Of the argument, `samples` counts the samples (None: it has but one) and
     `time` the positions, `length` of them. Row j is what the model made at its position j + `start`, of `made`; `start`
     is None where the rows could not be found among what the model made. `sample` is the sample with the most rows that
-    count, `counted` are those, of `rows`. `compared`: how many entries agreed. `whole`: they are whole numbers. `wraps`:
-    the targets beyond the end are the argument's beginning. `inside`: the loss is computed in the model's call.
+    count, `counted` are those, of `rows`. `compared`: how many entries agreed. `whole`: they are whole numbers.
+    `wraps`: the targets beyond the end are the argument's beginning. `inside`: the loss is computed in the call.
     """
 
     trial: int

@@ -11,12 +11,12 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, ClassVar
 
 from smokestep.evidence.alignment import Alignment, Alignments
+from smokestep.evidence.carriers import CELLS, RECURRENT, Carrier, carrier_of, mixer, spreading
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import LossCall, Losses
 from smokestep.evidence.samples import Batch, Samples
-from smokestep.evidence.sources import Source, source_of
-from smokestep.evidence.trials import Difference, Edit, Other, Outcome, Take, Touch, Trial, Trials
+from smokestep.evidence.trials import Difference, Edit, Other, Outcome, Take, Trial, Trials
 from smokestep.findings import Line
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ SAME = 64.0  # roundings within which two computations of one shape agree: none 
 FAINT = 1e-4  # of the largest change: a convolution by Fourier transform spreads some 1e-7 of it over all positions
 CUTS = 8  # places at which a declared promise is tested
 ATTENTION = frozenset("scaled_dot_product_attention multi_head_attention_forward softmax softmax_".split())
-RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell".split())
 WINDOWED = frozenset("conv1d conv2d conv3d cumsum logcumsumexp cumprod unfold fft rfft".split())
 
 
@@ -36,11 +35,13 @@ class Sight:
     """What the predictions of one loss see of one argument. `skipped` is the reason where that was not to be told.
 
     `shift`: how far after its own position the target lies. `answer`: a prediction changes with the entry that is its
-    target, also in training mode; `later`: with entries beyond it; `own`: with its own position's, `earlier`: with those
-    before (None: not tested). `alone`: no other argument that the predictions depend on holds the target. `spreads`: some
-    operation carries a change to later positions. `attends`, `recurs`, `windows`: it has operations of these kinds.
-    `installed`: the model is a library's. `labels`: another argument holds the target, shifted by so many, and is not
-    read by the predictions: the labels handed to the model.
+    target, also in training mode; `later`: with entries beyond it; `own`: with its own position's, `earlier`: with
+    those before (None: not tested). `alone`: no other argument that the predictions depend on holds the target.
+    `labels`, `label_name`: another argument holds the target, shifted by so many, and is not read by the predictions.
+    `mixer`: the first operation that works along time, whatever it makes of it; `spreads`: one carries a change
+    to later positions; `attends`, `recurs`, `windows`: the model has operations of these kinds. `drew`: it draws random numbers
+    in evaluation mode. `share`: of its rows, how many count. `several`: the argument has more than one dimension.
+    `called`: the line of the model's call. `carrier`: what carries the answer to the prediction.
     """
 
     model: str
@@ -61,13 +62,16 @@ class Sight:
     earlier: bool | None = None
     alone: bool = True
     spreads: bool = False
+    mixer: Carrier | None = None
+    drew: bool = False
+    share: float = 1.0
     attends: bool = False
     recurs: bool = False
     windows: bool = False
     labels: int | None = None
     label_name: str = ""
     positions: int = 0
-    source: Source | None = None
+    carrier: Carrier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,12 @@ class Promise:
     line: Line | None = None
     skipped: str = ""
     leaks: tuple[tuple[int, int], ...] = ()
-    source: Source | None = None
+    carrier: Carrier | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Causality:
-    """What was seen, one entry for each loss whose target is an argument shifted; `promises` where causal was declared."""
+    """What was seen: one entry for each loss whose target is an argument; `promises` where causal was declared."""
 
     experiment: ClassVar[str] = "one token nudged: which positions see it"
     sights: tuple[Sight, ...]
@@ -104,7 +108,9 @@ class Causality:
             if any(each.start is not None for each in mine):
                 probe = _Probe(lab, trial, samples.of(trial), _operations(of(Flow), trial))
                 for result in dict.fromkeys(each.result for each in mine):
-                    sights += _together(probe, [each for each in mine if each.result == result], calls[result], of(Flow))
+                    sights += _together(
+                        probe, [each for each in mine if each.result == result], calls[result], of(Flow)
+                    )
         models = {each.model: each for each in reversed(trials)} if declared else {}
         promises = [_promised(lab, models[name], samples.of(models[name])) for name in reversed(models)]
         return cls(tuple(sights), tuple(promises), declared)
@@ -130,10 +136,12 @@ class _Probe:
         return self.lab.run(self.trial.index, edits, training=training, losses=True)
 
     def base(self, aligned: Alignment) -> tuple[tuple[Edit, ...], int, int]:
-        """The edits that leave two samples, if it is sure how; the row of the sample looked at, and how many there are."""
+        """The edits that leave two samples, if it is sure how; which of them is looked at, and how many there are."""
         batch, argument = self.batch, self.trial.argument(aligned.argument)
         count = 1 if aligned.samples is None or argument is None else argument.shape[aligned.samples]
-        fits = not batch.why and batch.separable and batch.dim == aligned.samples and aligned.argument in batch.arguments
+        fits = (
+            not batch.why and batch.separable and batch.dim == aligned.samples and aligned.argument in batch.arguments
+        )
         if not fits or count <= 2 or batch.count != count:
             return (), aligned.sample, count
         other = 1 if aligned.sample == 0 else 0
@@ -149,12 +157,14 @@ def _together(probe: _Probe, aligned: Sequence[Alignment], call: LossCall, flow:
     """The sights of one loss: arguments that its predictions do not depend on are labels, and no input."""
     pairs = [(each, *_seen(probe, each, call, flow)) for each in aligned if each.start is not None]
     read = [sight for _, sight, touched in pairs if touched or sight.skipped]
-    labels = [each for each, _, touched in pairs if not touched]
+    told = {sight.argument for sight in read if not sight.skipped}  # an unshifted one fits both ways round
+    read = [sight for sight in read if not (sight.skipped and sight.argument in told)]
+    labels = [each for each, _, touched in pairs if not touched and each.argument not in told]
     found = []
     for sight in read:
-        given = next(iter(labels), None)
-        more = {} if given is None else {"labels": given.shift, "label_name": given.argument}
-        found.append(replace(sight, alone=len(read) == 1, **more))
+        shift, name = (labels[0].shift, labels[0].argument) if labels else (None, "")
+        alone = len({each.argument for each in read}) == 1
+        found.append(replace(sight, alone=alone, labels=shift, label_name=name))
     return found
 
 
@@ -174,9 +184,10 @@ def _seen(probe: _Probe, aligned: Alignment, call: LossCall, flow: Flow) -> tupl
         aligned.wraps,
         several=argument is not None and len(argument.shape) > 1,
         attends=bool(ATTENTION & operations),
-        recurs=bool(RECURRENT & operations),
+        recurs=bool((RECURRENT | CELLS) & operations),
         windows=bool(WINDOWED & operations),
         positions=aligned.length,
+        share=len(aligned.counted) / aligned.rows,
     )
     base, sample, samples = probe.base(aligned)
     first, again = probe.run(base), probe.run(base, again=1)
@@ -212,6 +223,7 @@ def _seen(probe: _Probe, aligned: Alignment, call: LossCall, flow: Flow) -> tupl
     confirmed = [j for j in answers if _in_training(probe, aligned, base, sample, samples, j)]
     seen = replace(
         known,
+        drew=first.drew,
         answer=bool(confirmed),
         later=later,
         own=any(own) if own else None,
@@ -221,8 +233,8 @@ def _seen(probe: _Probe, aligned: Alignment, call: LossCall, flow: Flow) -> tupl
         q = max(confirmed or asked[len(asked) // 2 :][:1]) + aligned.offset
         touches = probe.lab.trail(trial.index, base, (*base, probe.nudged(aligned, sample, (q,))))
         sizes = {aligned.length, aligned.made}
-        source = source_of(touches, q, sizes, flow.graphs[trial.step]) if confirmed else None
-        seen = replace(seen, source=source, spreads=_spreads(touches, q, sizes))
+        carrier = carrier_of(touches, q, sizes, flow.graphs[trial.step]) if confirmed else None
+        seen = replace(seen, carrier=carrier, spreads=spreading(touches, q, sizes), mixer=mixer(touches, sizes))
     return seen, True
 
 
@@ -267,16 +279,6 @@ def _in_training(
     return got is not None and row in got[0].beyond(SAME)
 
 
-def _spreads(touches: Sequence[Touch], q: int, sizes: set[int]) -> bool:
-    """Whether some operation carries the change of position q to a later one."""
-    return any(
-        size in sizes and indices and min(indices) >= q and max(indices) > q
-        for touch in touches
-        for spread in touch.makes
-        for size, indices in zip(spread.shape, spread.indices, strict=True)
-    )
-
-
 # ── what was declared ──────────────────────────────────────────────────────────────────────────────────────────────
 def _promised(lab: Lab, trial: Trial, batch: Batch) -> Promise:
     known = Promise(trial.model, trial.definition or trial.line)
@@ -285,13 +287,14 @@ def _promised(lab: Lab, trial: Trial, batch: Batch) -> Promise:
         (each, dim, index)
         for each in given
         for index, made in enumerate(trial.outputs)
-        if (dim := _time(each.shape, made.shape, batch)) is not None
+        for dim in _times(each.shape, made.shape, batch)
     ]
     if not pairs:
         return replace(known, skipped="which dimension counts the positions could not be told")
     first, again = lab.run(trial.index), lab.run(trial.index)
     if first.error:
         return replace(known, skipped=f"its call could not be repeated in evaluation mode: {first.error}")
+    unkept, kept = list[tuple[Promise, tuple[str, int]]](), set[tuple[str, int]]()
     for argument, dim, index in pairs:
         length = argument.shape[dim]
         for cut in sorted({length * each // (CUTS + 1) for each in range(1, CUTS + 1)} | {length - 1} - {0}):
@@ -304,12 +307,17 @@ def _promised(lab: Lab, trial: Trial, batch: Batch) -> Promise:
             if leaks:
                 nudge = [Other(argument.name, ((dim, (cut,)),))]
                 touches = lab.trail(trial.index, [], nudge)
-                return Promise(known.model, known.line, leaks=leaks, source=source_of(touches, cut, {length}, None))
-    return known
+                carrier = carrier_of(touches, cut, {length}, None)
+                unkept.append((Promise(known.model, known.line, leaks=leaks, carrier=carrier), (argument.name, index)))
+                break
+        else:
+            kept.add((argument.name, index))
+    # Channels read each other freely: a pair breaks the promise if none of its dimensions keeps it.
+    broken = [each for each, name in unkept if name not in kept]
+    return broken[0] if broken else known
 
 
-def _time(given: tuple[int, ...], made: tuple[int, ...], batch: Batch) -> int | None:
-    """The dimension of time: the one that an argument and an output share besides that of the samples, if only one."""
+def _times(given: tuple[int, ...], made: tuple[int, ...], batch: Batch) -> list[int]:
+    """What may be the dimension of time: those that an argument and an output share, but for that of the samples."""
     samples = 0 if batch.why else batch.dim
-    shared = [d for d, sizes in enumerate(zip(given, made, strict=False)) if d != samples and sizes[0] == sizes[1] > 1]
-    return shared[0] if len(shared) == 1 else None
+    return [d for d, sizes in enumerate(zip(given, made, strict=False)) if d != samples and sizes[0] == sizes[1] > 1]

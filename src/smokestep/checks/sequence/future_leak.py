@@ -1,14 +1,14 @@
 """Finds next-token predictions that can read the token they are to predict.
 
 ## What it finds
-A loss whose target is the model's own input shifted by one or more positions, and a prediction that changes when exactly
-the entry that is its target is changed: an attention without a causal mask, or with one that is turned round; a
+A loss whose target is the model's own input shifted by one or more positions, and a prediction that changes when
+exactly the entry that is its target is changed: an attention without a causal mask, or with one that is turned round; a
 recurrent layer in both directions; a convolution that looks ahead; a mean over all positions. Where `causal=True` is
 declared, any output that changes with a later input.
 
 ## Why it matters
-The network learns to copy its answer. The loss falls far below what is possible, and in generation, where the next token
-is not there, the model produces nonsense.
+The network learns to copy its answer. The loss falls far below what is possible, and in generation, where the next
+token is not there, the model produces nonsense.
 
 ## Bad
 ```python
@@ -70,7 +70,7 @@ def training():
 A task that is to shift a sequence which is all known; or declare `causal=False`.
 
 ## Source
-J. Lee et al. and many a forum thread on losses that fall to zero at once; "Attention Is All You Need", section 3.2.3.
+"Attention Is All You Need", section 3.2.3.
 """
 
 from __future__ import annotations
@@ -78,14 +78,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
+from smokestep.evidence.carriers import Carrier
 from smokestep.evidence.causality import Causality, Promise, Sight
-from smokestep.evidence.sources import Source
 from smokestep.findings import Finding, NotApplicable, Open, Place, Severity
 
 REMEDIES = (
     ("attention", "mask the scores of later positions before softmax"),
     ("scaled_dot_product_attention", "give it is_causal=True, or a mask that keeps the lower triangle"),
     ("multi_head_attention_forward", "give the attention a mask that hides later positions"),
+    ("softmax", "normalise the scores over the keys, dim=-1"),
     ("lstm gru rnn_tanh rnn_relu", "leave out bidirectional=True"),
     ("conv1d conv2d conv3d", "pad on the left only, by (kernel_size - 1) * dilation"),
     ("flip", "do not read the sequence backwards"),
@@ -113,12 +114,12 @@ def future_leak(causality: Causality) -> Iterator[Said]:
 def _leak(sight: Sight) -> Finding:
     what = "token" if sight.whole else "value"
     after = "next" if sight.shift == 1 else f"{sight.shift} positions later"
-    how, hint = _how(sight.source)
+    how, hint = _how(sight.carrier)
     return Finding(
         f"the target of {sight.model} at each position is the {what} of `{sight.argument}` {after}, and its prediction "
         f"changes when exactly that {what} is changed: it can copy its answer; {how}",
         where=Place.of(sight.model, sight.definition or sight.line),
-        cause=(sight.source and sight.source.cause) or sight.definition or sight.called,
+        cause=(sight.carrier and sight.carrier.cause) or sight.definition or sight.called,
         hint=hint,
         severity=Severity.SUSPICION if sight.installed or sight.wraps or not sight.several else None,
         related=((sight.line, "its loss"),) if sight.line else (),
@@ -128,22 +129,24 @@ def _leak(sight: Sight) -> Finding:
 
 def _broken(promise: Promise) -> Finding:
     (position, later), *_ = promise.leaks
-    how, hint = _how(promise.source)
+    how, hint = _how(promise.carrier)
     return Finding(
-        f"{promise.model} is declared causal, and its output at position {position} changes with its input from position "
-        f"{later} on; {how}",
+        f"{promise.model} is declared causal, and its output at position {position} changes with its input from "
+        f"position {later} on; {how}",
         where=Place.of(promise.model, promise.line),
-        cause=(promise.source and promise.source.cause) or promise.line,
+        cause=(promise.carrier and promise.carrier.cause) or promise.line,
         hint=hint,
     )
 
 
-def _how(source: Source | None) -> tuple[str, str]:
-    if source is None:
+def _how(carrier: Carrier | None) -> tuple[str, str]:
+    if carrier is None:
         return "by which operation could not be seen", "look for what mixes positions: attention, recurrence, a mean"
-    if source.masked and source.line:
+    if carrier.masked and carrier.line:
         how = "its mask lets later positions through"
         return how, "let position i read the positions j <= i: torch.tril(torch.ones(T, T)), and hide where it is 0"
-    hint = next((text for names, text in REMEDIES if source.op in names.split()), "compute it from earlier positions only")
-    unmasked = " without a mask" if source.masked is False else ""
-    return f"`{source.op}`{unmasked} carries it to earlier positions", hint
+    hint = next(
+        (text for names, text in REMEDIES if carrier.op in names.split()), "compute it from earlier positions only"
+    )
+    unmasked = " without a mask" if carrier.masked is False else ""
+    return f"`{carrier.op}`{unmasked} carries it to earlier positions", hint

@@ -114,18 +114,19 @@ class _Fit:
     wraps: bool
 
 
-def fit(answer: Answer, argument: Tensor) -> _Fit | None:
-    """How the target of a loss is this argument shifted; None if it is not, or in more than one way."""
+def fits(answer: Answer, argument: Tensor) -> list[_Fit]:
+    """How the target of a loss is this argument shifted; nothing if it is not, or in more than one way. Without a shift
+    it does not show which dimension is time: it is then told for either."""
     target = answer.target
     if not measurable(argument) or argument.is_floating_point() != target.is_floating_point() or not argument.dim():
-        return None
+        return []
     if argument.dtype == torch.bool or argument.is_complex() or not argument.numel():
-        return None
+        return []
     argument = argument.detach().to(target.device)
     found = [each for time in range(min(argument.dim(), 4)) for each in _fits(answer, argument, time)]
     best = max((each.compared for each in found), default=0)
     rivals = [each for each in found if each.compared * 2 > best]
-    return rivals[0] if len(rivals) == 1 else None
+    return rivals if len(rivals) == 1 or not any(each.offset for each in rivals) else []
 
 
 def _fits(answer: Answer, argument: Tensor, time: int) -> Iterator[_Fit]:
@@ -265,7 +266,7 @@ def align(
     for answer in answers:
         if answer.inside is called or (answer.inside is None and called.event.index < answer.index):
             for name, argument in given.tensors():
-                if (found := fit(answer, argument)) is not None:
+                for found in fits(answer, argument):
                     inner = answer.inside is not None
                     where = in_call(answer, found, outcome()) if inner else None
                     where = where or in_outputs(answer, found, called.returned)

@@ -23,7 +23,7 @@ ANSWERS = 64  # loss calls kept in one step
 
 @dataclass(slots=True)
 class Answer:
-    """One loss call. `prediction`: its rows, the first entries of each, class last; of a loss without classes all of it.
+    """One loss call. `prediction`: its rows, the first entries of each, class last; all of it without classes.
 
     `inside`: the call of a root model it was made in. `nth`: how many calls of this name on this line came before, in
     that call or in the step. `counted`: which entries of the target got gradient, where that says more than

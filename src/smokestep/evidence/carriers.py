@@ -1,4 +1,4 @@
-"""Sources: the operation that carries what happens at one position to an earlier one, in two runs side by side.
+"""Carriers: the operation that carries what happens at one position to an earlier one, in two runs side by side.
 
 Time is followed by size and by what changed: a dimension in which nothing before the nudged position differs.
 """
@@ -16,10 +16,14 @@ MASKING = frozenset("masked_fill masked_fill_ where add add_ iadd __iadd__ sub m
 ATTENTION = frozenset("scaled_dot_product_attention multi_head_attention_forward _native_multi_head_attention".split())
 TRIANGLES = frozenset("tril triu tril_ triu_ generate_square_subsequent_mask".split())
 CAST = frozenset("softmax softmax_ exp sigmoid".split())
+RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())
+CELLS = frozenset("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell".split())
+CONVOLUTIONS = frozenset("conv1d conv2d conv3d".split())
+CUTTING = frozenset("__getitem__ narrow select slice split chunk unbind tensor_split".split())  # they only renumber
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Carrier:
     """The operation at fault: its name and line. `masked`: scores are masked (None: it cannot be told), and `mask` is
     the line on which the mask was made, if only one is known."""
 
@@ -35,15 +39,18 @@ class Source:
         return self.mask or (self.caller if self.line is None or self.line.installed else self.line)
 
 
-def source_of(touches: Sequence[Touch], at: int, sizes: Collection[int], graph: Graph | None) -> Source | None:
+def carrier_of(touches: Sequence[Touch], at: int, sizes: Collection[int], graph: Graph | None) -> Carrier | None:
     """The first operation whose inputs differ from position `at` on, and whose result also differs before it."""
     pending: Touch | None = None  # scores of all positions with all, which a mask may still put right
     shaping: list[Touch] = []
     reduced: Touch | None = None
     for touch in touches:
         before = [each for each in touch.reads if each.touched]
-        after = [each for each in touch.makes if each.touched]
-        if not before or not after or all(_ahead(each, at, sizes) for each in after):
+        made = touch.makes[:1] if touch.name in RECURRENT else touch.makes  # the last state stands at no position
+        after = [each for each in made if each.touched]
+        if not before or not after or touch.name in CUTTING:
+            continue
+        if all(_ahead(each, at, sizes) for each in after):
             if pending is not None and any(_square(each, sizes) for each in before):
                 pending, shaping = None, []
             continue
@@ -53,7 +60,7 @@ def source_of(touches: Sequence[Touch], at: int, sizes: Collection[int], graph: 
             if any(_square(each, sizes) for each in after):
                 pending, shaping = pending or touch, []
             elif any(any(_along(size, sizes) for size in each.shape) for each in after):
-                return Source(touch.name, touch.line, touch.caller)
+                return Carrier(touch.name, touch.line, touch.caller)
             else:
                 reduced = reduced or touch
         elif pending is not None and any(_square(each, sizes) for each in before):
@@ -61,13 +68,15 @@ def source_of(touches: Sequence[Touch], at: int, sizes: Collection[int], graph: 
                 shaping.append(touch)
             else:
                 return _scores(pending, shaping, graph)
-    return None if reduced is None else Source(reduced.name, reduced.line, reduced.caller)
+    return None if reduced is None else Carrier(reduced.name, reduced.line, reduced.caller)
 
 
 def _ahead(spread: Spread, at: int, sizes: Collection[int]) -> bool:
-    """Whether some dimension may be time, with nothing before `at` different."""
-    pairs = zip(spread.shape, spread.indices, strict=True)
-    return any(_along(size, sizes) and indices and min(indices) >= at for size, indices in pairs)
+    """Whether some dimension may be time, with nothing before `at` different; of scores it is that of the queries."""
+    pairs = [(size, each) for size, each in zip(spread.shape, spread.indices, strict=True) if each]
+    if _square(spread, sizes):
+        pairs = [pair for pair in pairs if pair[0] in sizes][:1]
+    return any(_along(size, sizes) and min(indices) >= at for size, indices in pairs)
 
 
 def _along(size: int, sizes: Collection[int]) -> bool:
@@ -84,13 +93,15 @@ def _given_mask(touch: Touch) -> bool | None:
     return None
 
 
-def _scores(pending: Touch, shaping: Sequence[Touch], graph: Graph | None) -> Source:
+def _scores(pending: Touch, shaping: Sequence[Touch], graph: Graph | None) -> Carrier:
+    if pending.name in CAST:
+        return Carrier(pending.name, pending.line, pending.caller)
     masks = [each for each in shaping if each.name in MASKING and len(each.reads) > 1]
     fitting = next((each for each in shaping if each.name in CAST), None)
     return _attention(masks[0] if masks else fitting or pending, "attention", bool(masks), graph)
 
 
-def _attention(touch: Touch, op: str, masked: bool | None, graph: Graph | None) -> Source:
+def _attention(touch: Touch, op: str, masked: bool | None, graph: Graph | None) -> Carrier:
     found: set[Line] = set()
     if graph is not None and masked is not False:
         for each in graph.ops:
@@ -99,4 +110,31 @@ def _attention(touch: Touch, op: str, masked: bool | None, graph: Graph | None) 
                 found |= {o.line for o in graph.ops if o.name in TRIANGLES and o.line and needed & set(o.makes)}
     user = [each for each in found if not each.installed]
     mask = user[0] if len(user) == 1 else None
-    return Source(op, touch.line, touch.caller, True if mask and masked is None else masked, mask)
+    return Carrier(op, touch.line, touch.caller, True if mask and masked is None else masked, mask)
+
+
+def mixer(touches: Sequence[Touch], sizes: Collection[int]) -> Carrier | None:
+    """The first operation that works along time, whatever it makes of it: attention, recurrence, a window; of attention
+    by hand it is the one that masks its scores."""
+    first: Touch | None = None
+    for touch in touches:
+        shapes = [each.shape for each in touch.reads]
+        square = any(_square(each, sizes) for each in touch.makes)
+        if square and touch.name in MASKING and not all(each.touched for each in touch.reads):
+            return Carrier("attention", touch.line, touch.caller, masked=True)
+        along = -2 if touch.name == "scaled_dot_product_attention" else 0
+        attends = touch.name in ATTENTION and shapes and len(shapes[0]) > 1 and shapes[0][along] in sizes
+        convolves = touch.name in CONVOLUTIONS and len(shapes) > 1 and max(shapes[1][2:], default=1) > 1
+        if square or attends or convolves or touch.name in RECURRENT:
+            first = first or touch
+    return None if first is None else Carrier(first.name, first.line, first.caller)
+
+
+def spreading(touches: Sequence[Touch], at: int, sizes: Collection[int]) -> bool:
+    """Whether some operation carries the change of position `at` to a later one."""
+    return any(
+        size in sizes and indices and min(indices) >= at and max(indices) > at
+        for touch in touches
+        for spread in touch.makes
+        for size, indices in zip(spread.shape, spread.indices, strict=True)
+    )
