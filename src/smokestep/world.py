@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 from smokestep.evidence.alignment import Alignment
+from smokestep.evidence.caching import Decoding
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
@@ -138,6 +139,10 @@ class Lab(Protocol):
 
     def trail(self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit]) -> tuple[Touch, ...]:
         """Make a call twice, with `edits` and with `nudged`: the operations whose inputs or results differ."""
+        ...
+
+    def decoded(self, trial: int) -> Decoding | None:
+        """A model that takes a cache, decoded with it and without; None for one that takes none."""
         ...
 
     def batch(self) -> tuple[Tensor, ...]:

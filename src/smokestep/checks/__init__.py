@@ -38,6 +38,7 @@ TABLE: tuple[str, ...] = (
     "numerics.unreachable_target",
     "roles.foreign_parameters",
     "roles.foreign_update",
+    "sequence.cache_mismatch",
     "sequence.future_leak",
     "sequence.lost_history",
     "sequence.shifted_twice",

@@ -15,6 +15,7 @@ from smokestep.findings import Line
 MASKING = frozenset("masked_fill masked_fill_ where add add_ iadd __iadd__ sub mul __setitem__".split())
 ATTENTION = frozenset("scaled_dot_product_attention multi_head_attention_forward _native_multi_head_attention".split())
 TRIANGLES = frozenset("tril triu tril_ triu_ generate_square_subsequent_mask".split())
+PRODUCTS = frozenset("matmul __matmul__ bmm baddbmm einsum".split())
 CAST = frozenset("softmax softmax_ exp sigmoid".split())
 RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())
 CELLS = frozenset("lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell".split())
@@ -117,15 +118,17 @@ def mixer(touches: Sequence[Touch], sizes: Collection[int]) -> Carrier | None:
     """The first operation that works along time, whatever it makes of it: attention, recurrence, a window; of attention
     by hand it is the one that masks its scores."""
     first: Touch | None = None
+    scored = False  # a product of the sequence with itself; a square may also have as many classes as positions
     for touch in touches:
         shapes = [each.shape for each in touch.reads]
         square = any(_square(each, sizes) for each in touch.makes)
-        if square and touch.name in MASKING and not all(each.touched for each in touch.reads):
+        scored = scored or (square and touch.name in PRODUCTS and sum(each.touched for each in touch.reads) > 1)
+        if scored and square and touch.name in MASKING and not all(each.touched for each in touch.reads):
             return Carrier("attention", touch.line, touch.caller, masked=True)
         along = -2 if touch.name == "scaled_dot_product_attention" else 0
         attends = touch.name in ATTENTION and shapes and len(shapes[0]) > 1 and shapes[0][along] in sizes
         convolves = touch.name in CONVOLUTIONS and len(shapes) > 1 and max(shapes[1][2:], default=1) > 1
-        if square or attends or convolves or touch.name in RECURRENT:
+        if (square and scored) or attends or convolves or touch.name in RECURRENT:
             first = first or touch
     return None if first is None else Carrier(first.name, first.line, first.caller)
 

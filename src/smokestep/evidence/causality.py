@@ -39,8 +39,8 @@ class Sight:
     those before (None: not tested). `alone`: no other argument that the predictions depend on holds the target.
     `labels`, `label_name`: another argument holds the target, shifted by so many, and is not read by the predictions.
     `mixer`: the first operation that works along time, whatever it makes of it; `spreads`: one carries a change
-    to later positions; `attends`, `recurs`, `windows`: the model has operations of these kinds. `drew`: it draws random numbers
-    in evaluation mode. `share`: of its rows, how many count. `several`: the argument has more than one dimension.
+    to later positions; `attends`, `recurs`, `windows`: the model has operations of these kinds. `drew`: it draws random
+    numbers in evaluation mode. `share`: of its rows, how many count. `several`: the argument is no vector.
     `called`: the line of the model's call. `carrier`: what carries the answer to the prediction.
     """
 

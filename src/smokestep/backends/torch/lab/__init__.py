@@ -9,7 +9,7 @@ import contextlib
 import io
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache, partial
 from typing import Any
@@ -24,11 +24,13 @@ from smokestep.backends.torch.lab.alignment import Overheard, Rows, align, apart
 from smokestep.backends.torch.lab.answers import Answer
 from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
+from smokestep.backends.torch.lab.decoding import decoded
 from smokestep.backends.torch.lab.drawing import drawing
 from smokestep.backends.torch.lab.steps import Fresh, Rerun
 from smokestep.backends.torch.lab.trail import Followed, touches
 from smokestep.backends.torch.reach import reachable
 from smokestep.evidence.alignment import Alignment
+from smokestep.evidence.caching import Decoding
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Touch, Trial
 from smokestep.evidence.trials import Tensor as Described
@@ -129,6 +131,18 @@ class TorchLab:
             self._run(trial, each, False, 0, follow)
             runs.append(follow)
         return touches(*runs)
+
+    def decoded(self, trial: int) -> Decoding | None:
+        """A model that takes a cache, decoded with it and without; None for one that takes none."""
+        module, given = self._given[trial]
+        told = self._trials[trial]
+
+        def call(run: Callable[[], Any], inside: Any) -> Any:
+            with _alone(), _modes(module, False), self._kept(module), drawing(0), given.autocast():
+                with torch.no_grad(), inside:
+                    return run()
+
+        return decoded(module, given, Decoding(told.model, definition=told.definition, installed=told.installed), call)
 
     def batch(self) -> tuple[Described, ...]:
         """The tensors of the training's batch, under the names that edits use."""
