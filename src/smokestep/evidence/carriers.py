@@ -13,7 +13,8 @@ from smokestep.evidence.trials import Spread, Touch
 from smokestep.findings import Line
 
 MASKING = frozenset("masked_fill masked_fill_ where add add_ iadd __iadd__ sub mul __setitem__".split())
-ATTENTION = frozenset("scaled_dot_product_attention multi_head_attention_forward _native_multi_head_attention".split())
+SCALED = frozenset(["scaled_dot_product_attention"])
+ATTENTION = SCALED | frozenset("multi_head_attention_forward _native_multi_head_attention".split())
 TRIANGLES = frozenset("tril triu tril_ triu_ generate_square_subsequent_mask".split())
 PRODUCTS = frozenset("matmul __matmul__ bmm baddbmm einsum".split())
 CAST = frozenset("softmax softmax_ exp sigmoid".split())
@@ -26,13 +27,14 @@ CUTTING = frozenset("__getitem__ narrow select slice split chunk unbind tensor_s
 @dataclass(frozen=True, slots=True)
 class Carrier:
     """The operation at fault: its name and line. `masked`: scores are masked (None: it cannot be told), and `mask` is
-    the line on which the mask was made, if only one is known."""
+    the line on which the mask was made, if only one is known. `reduces`: what it makes has no positions."""
 
     op: str
     line: Line | None
     caller: Line | None
     masked: bool | None = None
     mask: Line | None = None
+    reduces: bool = False
 
     @property
     def cause(self) -> Line | None:
@@ -56,20 +58,20 @@ def carrier_of(touches: Sequence[Touch], at: int, sizes: Collection[int], graph:
                 pending, shaping = None, []
             continue
         if all(_ahead(each, at, sizes) for each in before):
-            if touch.name in ATTENTION:
-                return _attention(touch, touch.name, _given_mask(touch), graph)
-            if any(_square(each, sizes) for each in after):
-                pending, shaping = pending or touch, []
-            elif any(any(_along(size, sizes) for size in each.shape) for each in after):
-                return Carrier(touch.name, touch.line, touch.caller)
-            else:
+            if not any(any(_along(size, sizes) for size in each.shape) for each in after):
                 reduced = reduced or touch
+            elif touch.name in ATTENTION:
+                return _attention(touch, touch.name, _given_mask(touch), graph)
+            elif any(_square(each, sizes) for each in after):
+                pending, shaping = pending or touch, []
+            else:
+                return Carrier(touch.name, touch.line, touch.caller)
         elif pending is not None and any(_square(each, sizes) for each in before):
             if any(_square(each, sizes) for each in after):
                 shaping.append(touch)
             else:
                 return _scores(pending, shaping, graph)
-    return None if reduced is None else Carrier(reduced.name, reduced.line, reduced.caller)
+    return None if reduced is None else Carrier(reduced.name, reduced.line, reduced.caller, reduces=True)
 
 
 def _ahead(spread: Spread, at: int, sizes: Collection[int]) -> bool:
@@ -125,19 +127,29 @@ def mixer(touches: Sequence[Touch], sizes: Collection[int]) -> Carrier | None:
         scored = scored or (square and touch.name in PRODUCTS and sum(each.touched for each in touch.reads) > 1)
         if scored and square and touch.name in MASKING and not all(each.touched for each in touch.reads):
             return Carrier("attention", touch.line, touch.caller, masked=True)
-        along = -2 if touch.name == "scaled_dot_product_attention" else 0
-        attends = touch.name in ATTENTION and shapes and len(shapes[0]) > 1 and shapes[0][along] in sizes
-        convolves = touch.name in CONVOLUTIONS and len(shapes) > 1 and max(shapes[1][2:], default=1) > 1
-        if (square and scored) or attends or convolves or touch.name in RECURRENT:
+        attends = touch.name in ATTENTION and _over(touch, sizes, -2 if touch.name in SCALED else 0)
+        recurs = touch.name in RECURRENT and (_over(touch, sizes, 0) or _over(touch, sizes, 1))
+        window = [size > 1 for size in shapes[1][2:]] if touch.name in CONVOLUTIONS and len(shapes) > 1 else []
+        convolves = any(wide and _over(touch, sizes, d - len(window)) for d, wide in enumerate(window))
+        if (square and scored) or attends or convolves or recurs:
             first = first or touch
     return None if first is None else Carrier(first.name, first.line, first.caller)
+
+
+def _over(touch: Touch, sizes: Collection[int], dim: int) -> bool:
+    """Whether this dimension of the first input is time: it has that size, and differs in a part of it only."""
+    spread = touch.reads[0] if touch.reads else None
+    if spread is None or not -len(spread.shape) <= dim < len(spread.shape) or not spread.touched:
+        return False
+    return spread.shape[dim] in sizes and len(spread.indices[dim]) < spread.shape[dim]
 
 
 def spreading(touches: Sequence[Touch], at: int, sizes: Collection[int]) -> bool:
     """Whether some operation carries the change of position `at` to a later one."""
     return any(
-        size in sizes and indices and min(indices) >= at and max(indices) > at
+        size in sizes and len(indices) > 1 and min(indices) >= at
         for touch in touches
         for spread in touch.makes
+        if not _square(spread, sizes)  # which keys a query scores is no path yet
         for size, indices in zip(spread.shape, spread.indices, strict=True)
     )

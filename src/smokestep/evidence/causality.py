@@ -230,11 +230,12 @@ def _seen(probe: _Probe, aligned: Alignment, call: LossCall, flow: Flow) -> tupl
         earlier=any(earlier) if earlier else None,
     )
     if (confirmed and seen.shift > 0) or seen.earlier is False or seen.own is False:
-        q = max(confirmed or asked[len(asked) // 2 :][:1]) + aligned.offset
+        q = min(confirmed or asked, key=lambda j: abs(j - aligned.rows // 2)) + aligned.offset
         touches = probe.lab.trail(trial.index, base, (*base, probe.nudged(aligned, sample, (q,))))
         sizes = {aligned.length, aligned.made}
         carrier = carrier_of(touches, q, sizes, flow.graphs[trial.step]) if confirmed else None
-        seen = replace(seen, carrier=carrier, spreads=spreading(touches, q, sizes), mixer=mixer(touches, sizes))
+        spreads = spreading(touches, q, sizes) or q == aligned.length - 1  # at the end it has nowhere to go
+        seen = replace(seen, carrier=carrier, spreads=spreads, mixer=mixer(touches, sizes))
     return seen, True
 
 

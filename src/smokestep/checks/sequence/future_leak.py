@@ -6,6 +6,9 @@ exactly the entry that is its target is changed: an attention without a causal m
 recurrent layer in both directions; a convolution that looks ahead; a mean over all positions. Where `causal=True` is
 declared, any output that changes with a later input.
 
+Where the change also spreads to later positions as it should, or passes through a sum over all of them, it is a
+suspicion: the model may encode a sequence and decode the same.
+
 ## Why it matters
 The network learns to copy its answer. The loss falls far below what is possible, and in generation, where the next
 token is not there, the model produces nonsense.
@@ -78,7 +81,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
-from smokestep.evidence.carriers import Carrier
+from smokestep.evidence.carriers import RECURRENT, Carrier
 from smokestep.evidence.causality import Causality, Promise, Sight
 from smokestep.findings import Finding, NotApplicable, Open, Place, Severity
 
@@ -102,7 +105,7 @@ def future_leak(causality: Causality) -> Iterator[Said]:
     for sight in causality.sights:
         if sight.skipped:
             yield NotApplicable(f"{sight.model}: {sight.skipped}")
-        elif sight.answer and sight.shift > 0 and sight.alone:
+        elif sight.answer and sight.shift > 0 and sight.alone and not _summary(sight):
             yield _leak(sight)
     for promise in causality.promises:
         if promise.skipped:
@@ -111,17 +114,26 @@ def future_leak(causality: Causality) -> Iterator[Said]:
             yield _broken(promise)
 
 
+def _summary(sight: Sight) -> bool:
+    """An autoencoder: the last state of a recurrent encoder sums up the sequence for its decoder, which is causal."""
+    carrier = sight.carrier
+    return carrier is not None and carrier.reduces and carrier.op in RECURRENT
+
+
 def _leak(sight: Sight) -> Finding:
     what = "token" if sight.whole else "value"
-    after = "next" if sight.shift == 1 else f"{sight.shift} positions later"
+    which = f"the next {what} of" if sight.shift == 1 else f"the {what} {sight.shift} positions later in"
     how, hint = _how(sight.carrier)
+    # Where a change also spreads as it should, the model may be an encoder and a decoder of the same sequence.
+    sure = sight.carrier is not None and not (sight.carrier.reduces or sight.spreads)
+    sure = sure and sight.several and not (sight.installed or sight.wraps)
     return Finding(
-        f"the target of {sight.model} at each position is the {what} of `{sight.argument}` {after}, and its prediction "
-        f"changes when exactly that {what} is changed: it can copy its answer; {how}",
+        f"the target of {sight.model} at each position is {which} `{sight.argument}`, and its prediction changes when "
+        f"exactly that {what} is changed: it can copy its answer; {how}",
         where=Place.of(sight.model, sight.definition or sight.line),
         cause=(sight.carrier and sight.carrier.cause) or sight.definition or sight.called,
         hint=hint,
-        severity=Severity.SUSPICION if sight.installed or sight.wraps or not sight.several else None,
+        severity=None if sure else Severity.SUSPICION,
         related=((sight.line, "its loss"),) if sight.line else (),
         data={"shift": sight.shift, "positions": sight.positions},
     )
