@@ -18,10 +18,10 @@ class Alignment:
     """One loss of one trial: the target of row j of its prediction is the argument's entry j + `offset`.
 
     `result` is the loss's value in the flow. Of the argument, `samples` counts the samples (None: it has but one) and
-    `time` the positions, `length` of them. Row j is what the model made at its position j + `start`, of `made`; `start`
-    is None where the rows could not be found among what the model made. `sample` is the sample with the most rows that
+    `time` the positions, `length` of them. Row j is what the model made at its position j + `start`, of `made`.
+    `sample` is the sample with the most rows that
     count, `counted` are those, of `rows`. `compared`: how many entries agreed. `whole`: they are whole numbers.
-    `wraps`: the targets beyond the end are the argument's beginning. `inside`: the loss is computed in the call.
+    `wraps`: the targets beyond the end are the argument's beginning.
     """
 
     trial: int
@@ -30,7 +30,7 @@ class Alignment:
     time: int
     samples: int | None
     offset: int
-    start: int | None
+    start: int
     length: int
     made: int
     rows: int
@@ -39,12 +39,11 @@ class Alignment:
     compared: int
     whole: bool
     wraps: bool = False
-    inside: bool = False
 
     @property
     def shift(self) -> int:
         """How many positions after its own the target of a position lies in the argument: 1 for the next token."""
-        return self.offset - (self.start or 0)
+        return self.offset - self.start
 
 
 @dataclass(frozen=True, slots=True)

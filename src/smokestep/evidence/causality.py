@@ -105,7 +105,7 @@ class Causality:
         sights: list[Sight] = []
         for trial in trials:
             mine = [each for each in found if each.trial == trial.index and each.result in calls]
-            if any(each.start is not None for each in mine):
+            if mine:
                 probe = _Probe(lab, trial, samples.of(trial), _operations(of(Flow), trial))
                 for result in dict.fromkeys(each.result for each in mine):
                     sights += _together(
@@ -155,7 +155,7 @@ class _Probe:
 
 def _together(probe: _Probe, aligned: Sequence[Alignment], call: LossCall, flow: Flow) -> list[Sight]:
     """The sights of one loss: arguments that its predictions do not depend on are labels, and no input."""
-    pairs = [(each, *_seen(probe, each, call, flow)) for each in aligned if each.start is not None]
+    pairs = [(each, *_seen(probe, each, call, flow)) for each in aligned]
     read = [sight for _, sight, touched in pairs if touched or sight.skipped]
     told = {sight.argument for sight in read if not sight.skipped}  # an unshifted one fits both ways round
     read = [sight for sight in read if not (sight.skipped and sight.argument in told)]
@@ -199,7 +199,7 @@ def _seen(probe: _Probe, aligned: Alignment, call: LossCall, flow: Flow) -> tupl
         return replace(known, skipped="in evaluation mode it does not give the loss the same rows"), False
     if twice[0].beyond(0):
         return replace(known, skipped="two equal calls of it differ"), False
-    start, counted = aligned.start or 0, set(aligned.counted)
+    start, counted = aligned.start, set(aligned.counted)
     asked = [j for j in aligned.counted if 0 <= j + aligned.offset < aligned.length]
     answers, later, own, earlier, touched = [], False, list[bool](), list[bool](), False
     for j in _some(asked):

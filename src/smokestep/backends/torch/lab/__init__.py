@@ -47,7 +47,7 @@ class TorchLab:
     ) -> None:
         self._rerun = rerun
         self._called: list[Called] = []
-        self._aligned: dict[Alignment, Rows | None] | None = None
+        self._aligned: dict[Alignment, Rows] | None = None
         known = {call.index: call for graph in flow.graphs for call in graph.calls}
         last = max((known[each.event.index].step for each in calls if each.event.index in known), default=-1)
         self._trials: list[Trial] = []

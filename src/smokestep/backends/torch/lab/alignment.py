@@ -234,7 +234,7 @@ def in_call(answer: Answer, found: _Fit, outcome: Any) -> tuple[Rows, int] | Non
     return None
 
 
-def told(answer: Answer, trial: int, argument: str, found: _Fit, where: tuple[Rows, int] | None) -> Alignment:
+def told(answer: Answer, trial: int, argument: str, found: _Fit, where: tuple[Rows, int]) -> Alignment:
     """One alignment as evidence."""
     length, count = found.series.shape[1], found.counted.shape[1]
     within = [j for j in range(count) if 0 <= j + found.offset < length]
@@ -246,32 +246,31 @@ def told(answer: Answer, trial: int, argument: str, found: _Fit, where: tuple[Ro
         time=found.time,
         samples=None if found.series.shape[0] == 1 else 1 if found.time == 0 else 0,
         offset=found.offset,
-        start=where[0].start if where else None,
+        start=where[0].start,
         length=length,
-        made=where[1] if where else 0,
+        made=where[1],
         rows=count,
         sample=sample,
         counted=tuple(found.counted[sample].nonzero().flatten().tolist()),
         compared=found.compared,
         whole=not found.series.is_floating_point(),
         wraps=found.wraps,
-        inside=answer.inside is not None,
     )
 
 
 def align(
     answers: Sequence[Answer], trial: int, called: Any, given: Any, outcome: Callable[[], Any]
-) -> Iterator[tuple[Alignment, Rows | None]]:
+) -> Iterator[tuple[Alignment, Rows]]:
     """The alignments of one trial. `outcome` gives its call made again with what the losses in it were given."""
     for answer in answers:
-        if answer.inside is called or (answer.inside is None and called.event.index < answer.index):
+        inner = answer.inside is called
+        if inner or called.event.index < answer.index:
             for name, argument in given.tensors():
                 for found in fits(answer, argument):
-                    inner = answer.inside is not None
                     where = in_call(answer, found, outcome()) if inner else None
                     where = where or in_outputs(answer, found, called.returned)
-                    if where is not None or inner:
-                        yield told(answer, trial, name, found, where), where[0] if where else None
+                    if where is not None:
+                        yield told(answer, trial, name, found, where), where[0]
 
 
 def apart(rows: Rows, one: Any, other: Any, sample: int, samples: int) -> tuple[Difference, bool] | None:
