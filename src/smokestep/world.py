@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from smokestep.evidence.alignment import Alignment
+from smokestep.evidence.caching import Decoding
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
@@ -112,11 +114,24 @@ class Lab(Protocol):
         """The calls that can be made again."""
         ...
 
-    def run(self, trial: int, edits: Sequence[Edit] = (), *, training: bool = False, seed: int = 0) -> Outcome:
+    def run(
+        self, trial: int, edits: Sequence[Edit] = (), *, training: bool = False, seed: int = 0, losses: bool = False
+    ) -> Outcome:
         """Make a call again, in evaluation mode unless `training`, with all random generators seeded.
 
-        What the user's code raises is told in the outcome.
+        What the user's code raises is told in the outcome. `losses`: also keep what losses inside were given.
         """
+        ...
+
+    def aligned(self) -> tuple[Alignment, ...]:
+        """The losses whose target is an argument of the model, shifted in time."""
+        ...
+
+    def apart(
+        self, aligned: Alignment, one: Outcome, other: Outcome, *, sample: int, samples: int
+    ) -> tuple[Difference, bool] | None:
+        """How far two outcomes (made with `losses`) of so many `samples` differ in the rows of one of them that a loss
+        was given, and whether they differ in any other; None where the rows are not to be found."""
         ...
 
     def differences(
@@ -134,6 +149,10 @@ class Lab(Protocol):
 
     def stray(self, trial: int, edits: Sequence[Edit], size: int) -> Touch | None:
         """Make a call whose `size` samples are alike: the first operation that gives unlike rows for alike ones."""
+        ...
+
+    def decoded(self, trial: int) -> Decoding | None:
+        """A model that takes a cache, decoded with it and without; None for one that takes none."""
         ...
 
     def batch(self) -> tuple[Tensor, ...]:

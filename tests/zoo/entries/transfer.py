@@ -157,6 +157,10 @@ class LoRALinear(nn.Module):
         return self.base(x) + F.linear(F.linear(x, self.lora_A), self.lora_B) * self.scale
 
 
+def causal(scores):
+    return scores.masked_fill(torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1), -torch.inf)
+
+
 class Mixer(nn.Module):
     def __init__(self):
         super().__init__()
@@ -168,7 +172,7 @@ class Mixer(nn.Module):
 
     def forward(self, ids):
         h = self.embed(ids)
-        scores = self.query(h) @ h.transpose(1, 2) / 4
+        scores = causal(self.query(h) @ h.transpose(1, 2) / 4)
         h = self.norm(h + scores.softmax(-1) @ self.value(h))
         return self.head(h)
 
@@ -239,7 +243,7 @@ class SoftPrompt(nn.Module):
     def forward(self, ids):
         tokens = self.model.embed(ids)
         h = torch.cat([self.prompt.expand(len(ids), -1, -1), tokens], dim=1)
-        scores = self.model.query(h) @ h.transpose(1, 2) / 4
+        scores = causal(self.model.query(h) @ h.transpose(1, 2) / 4)
         h = self.model.norm(h + scores.softmax(-1) @ self.model.value(h))
         return self.model.head(h[:, self.prompt.size(0) :])
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch.optim import Optimizer
@@ -19,6 +19,7 @@ from smokestep.backends.torch.assembly import Assembly
 from smokestep.backends.torch.calls import Called
 from smokestep.backends.torch.events import listening
 from smokestep.backends.torch.lab import TorchLab
+from smokestep.backends.torch.lab.answers import Answer
 from smokestep.backends.torch.lab.steps import Rerun
 from smokestep.backends.torch.naming import Words, all_optimizers
 from smokestep.backends.torch.quiet import guarded, quiet
@@ -30,6 +31,7 @@ from smokestep.world import NotOffered, Recording
 __all__ = ["StopWatching", "live", "open_world"]
 
 MORE = 5  # further steps, to see a branch that did not run in some of the first ones
+Kept: TypeAlias = tuple[list[Called], list[Answer]]  # of the last step, for experiments
 PATIENCE = 16  # step calls without an update before "it never updates" is believed (gradient accumulation)
 
 
@@ -50,7 +52,7 @@ class TorchWorld:
         factory: Callable[[], Training] | None,
     ) -> None:
         self._training, self._recorder, self._steps, self._changes = training, recorder, steps, changes
-        self._factory, self._calls = factory, list[Called]()
+        self._factory, self._calls = factory, (list[Called](), list[Answer]())
         self._recording: Recording | None = None
         self._lab: TorchLab | None = None
 
@@ -58,7 +60,7 @@ class TorchWorld:
         """Where the recorded model calls can be made again."""
         recording = self.recording()
         if self._lab is None:
-            self._lab = TorchLab(self._calls, recording.flow, self._rerun)
+            self._lab = TorchLab(self._calls[0], recording.flow, self._rerun, self._calls[1])
         return self._lab
 
     def recording(self) -> Recording:
@@ -124,15 +126,16 @@ class TorchWorld:
         return done < self._steps + MORE and _untaken(self._recorder)
 
 
-def _assembled(recorder: Recorder, training: Training | None, seconds: float) -> tuple[Recording, list[Called]]:
+def _assembled(recorder: Recorder, training: Training | None, seconds: float) -> tuple[Recording, Kept]:
     if recorder.tracer.failure:
         raise NotOffered(f"the recorder failed, the training did not: {recorder.tracer.failure}; please report it")
     with quiet():
         recording = Assembly(recorder, training, seconds).recording()
     calls = [each for each in recorder.running.calls if each.given is not None]
+    answers = list(recorder.running.answers)
     recorder.release()
     sources.forget()
-    return recording, calls
+    return recording, (calls, answers)
 
 
 def _untaken(recorder: Recorder) -> bool:
@@ -189,7 +192,7 @@ class TorchLive:
         self.recorder, self._around = recorder, around
         self._recording: Recording | None = None
         self._lab: TorchLab | None = None
-        self._calls: list[Called] = []
+        self._calls = list[Called](), list[Answer]()
 
     def recording(self) -> Recording:
         """What was recorded so far, as evidence; the recording is over."""
@@ -207,7 +210,7 @@ class TorchLive:
         if threading.current_thread() is not threading.main_thread():
             raise NotOffered("the loop still runs in another thread, so its model cannot be run again")
         if self._lab is None:
-            self._lab = TorchLab(self._calls, recording.flow)
+            self._lab = TorchLab(self._calls[0], recording.flow, answers=self._calls[1])
         return self._lab
 
     def loaders(self) -> tuple[Loader, ...]:

@@ -91,6 +91,10 @@ class ByHand:
         last.tensors += items
         return last
 
+    def compared(self, seen: Any, name: str, args: Any, kwargs: Any, line: Raw | None) -> None:
+        """A recognised loss is about to be computed."""
+        self.recorder.running.compared(seen, name, args, kwargs, line)
+
     def normalized(self, args: Any, kwargs: Any, line: Raw | None, grad: bool) -> None:
         """Batch normalization was called as a function; that of its modules is the modules' business."""
         module = self.recorder.tracer.module

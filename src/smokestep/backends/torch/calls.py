@@ -38,6 +38,7 @@ class Called:
         self.spread: list[Tensor | None] = []
         self.ranges: list[Tensor | None] = []
         self.given: Any = None  # what it was given, if the call can be made again
+        self.returned: list[Any] = []  # then also a few entries of each row of its outputs
 
 
 def arguments(module: nn.Module, args: Sequence[Any]) -> Iterable[tuple[str, Tensor]]:

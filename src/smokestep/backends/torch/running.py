@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from smokestep.backends.torch import frames
+from smokestep.backends.torch import frames, losses
 from smokestep.backends.torch.calls import Called, arguments, extremes, flat, spread, varies
+from smokestep.backends.torch.lab.answers import ANSWERS, Answer, answer, returned
 from smokestep.backends.torch.lab.capture import CALLS, Given
 from smokestep.backends.torch.naming import aside
 from smokestep.backends.torch.quiet import quiet
@@ -34,11 +36,14 @@ class Running:
         self._buffer_ids: dict[int, Tensor] = {}
         self._calling: list[Called | None] = []
         self._threads = {threading.get_ident()}
+        self.answers: list[Answer] = []
+        self._asked: Counter[Any] = Counter()
         self._step = 0
 
     def forget(self) -> None:
         """Forget the calls made while the training was built."""
         self.calls.clear()
+        self.answers.clear()
         self.roots.clear()
         self.ran = [set()]
 
@@ -121,16 +126,34 @@ class Running:
                 called.ranges.append(extremes(tensor))
             if output is not None and self._wanted(called):
                 called.given = Given(module, args, kwargs, output, called.grad)
+                called.returned = [returned(tensor) for tensor in outputs[:16]]
+
+    def compared(self, seen: losses.Seen, name: str, args: Any, kwargs: Any, line: frames.Raw | None) -> None:
+        """A recognised loss is about to be computed: keep what it compares, as long as its step is the last."""
+        self._let_go()
+        inside = next((each for each in self._calling if each is not None), None)
+        key = (self.recorder.step if inside is None else id(inside), name, line)
+        nth, self._asked[key] = self._asked[key], self._asked[key] + 1
+        pair, since = losses.operands(name, args, kwargs), (self.recorder.ends or [0])[-1]
+        if pair is not None and sum(each.index > since for each in self.answers) < ANSWERS:
+            kept = answer(seen, self.recorder.tracer.next(), line, pair, inside, nth)
+            self.answers += [kept] if kept is not None else []
+
+    def _let_go(self) -> None:
+        """Forget what steps before the last gave; the running one may not come to its end."""
+        if self.recorder.step > self._step:
+            self._step = self.recorder.step
+            before = (self.recorder.ends[-2:-1] or [0])[0]
+            for each in self.calls:
+                if each.event.index <= before:
+                    each.given, each.returned = None, []
+            self.answers = [each for each in self.answers if each.index > before]
+            self._asked.clear()
 
     def _wanted(self, called: Called) -> bool:
         """Whether a call may be made again later: one of the first of its model in this step. Earlier steps let go."""
-        step, since = self.recorder.step, (self.recorder.ends or [0])[-1]
-        if step > self._step:
-            self._step = step
-            before = (self.recorder.ends[-2:-1] or [0])[0]  # the running step may not come to its end
-            for each in self.calls:
-                if each.event.index <= before:
-                    each.given = None
+        self._let_go()
+        since = (self.recorder.ends or [0])[-1]
         kept = [each for each in self.calls if each.given is not None and each.event.index > since]
         return sum(each.module is called.module for each in kept) < CALLS
 

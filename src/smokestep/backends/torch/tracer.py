@@ -129,7 +129,8 @@ class Tracer(TorchFunctionMode):
         self._scalars(op, args, kwargs)
         seen = None
         if name in losses.RECOGNISED and grad and not torch._C._are_functorch_transforms_active():
-            seen = losses.observe(name, args, kwargs)
+            if (seen := losses.observe(name, args, kwargs)) is not None:
+                self.watcher.compared(seen, name, args, kwargs, line)
         elif "dropout" in name:
             self.watcher.dropped(name, args, kwargs, line, grad)
         elif name == "batch_norm":

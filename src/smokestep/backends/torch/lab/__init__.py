@@ -9,8 +9,9 @@ import contextlib
 import io
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -19,12 +20,17 @@ from torch import nn
 from smokestep import facts
 from smokestep.backends.torch import snapshot
 from smokestep.backends.torch.calls import Called, flat
+from smokestep.backends.torch.lab.alignment import Overheard, Rows, align, apart
+from smokestep.backends.torch.lab.answers import Answer
 from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
+from smokestep.backends.torch.lab.decoding import decoded
 from smokestep.backends.torch.lab.drawing import drawing
 from smokestep.backends.torch.lab.steps import Fresh, Rerun
 from smokestep.backends.torch.lab.trail import Followed, stray, touches
 from smokestep.backends.torch.reach import reachable
+from smokestep.evidence.alignment import Alignment
+from smokestep.evidence.caching import Decoding
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Touch, Trial
 from smokestep.evidence.trials import Tensor as Described
@@ -36,8 +42,12 @@ Tensor = torch.Tensor
 class TorchLab:
     """The trials of one recording; `calls` are the calls of root models that were kept."""
 
-    def __init__(self, calls: Sequence[Called], flow: Flow, rerun: Rerun | None = None) -> None:
+    def __init__(
+        self, calls: Sequence[Called], flow: Flow, rerun: Rerun | None = None, answers: Sequence[Answer] = ()
+    ) -> None:
         self._rerun = rerun
+        self._called: list[Called] = []
+        self._aligned: dict[Alignment, Rows] | None = None
         known = {call.index: call for graph in flow.graphs for call in graph.calls}
         last = max((known[each.event.index].step for each in calls if each.event.index in known), default=-1)
         self._trials: list[Trial] = []
@@ -67,14 +77,40 @@ class TorchLab:
                 )
             )
             self._given.append((each.module, each.given))
+            self._called.append(each)
+        made = {op.id for op in flow.graphs[last].ops} if self._trials else set()
+        self._answers = [each for each in answers if each.seen.op in made]
 
     def trials(self) -> tuple[Trial, ...]:
         """The calls that can be made again."""
         return tuple(self._trials)
 
-    def run(self, trial: int, edits: Sequence[Edit] = (), *, training: bool = False, seed: int = 0) -> Outcome:
+    def run(
+        self, trial: int, edits: Sequence[Edit] = (), *, training: bool = False, seed: int = 0, losses: bool = False
+    ) -> Outcome:
         """Make a call again with its arguments edited; what the user's code raises is told in the outcome."""
-        return self._run(trial, edits, training, seed, ExitStack())
+        if not losses:
+            return self._run(trial, edits, training, seed, ExitStack())
+        heard = Overheard()
+        outcome = self._run(trial, edits, training, seed, heard)
+        outcome.handle["losses"] = heard.found
+        return outcome
+
+    def aligned(self) -> tuple[Alignment, ...]:
+        """The losses whose target is an argument of the model, shifted in time."""
+        if self._aligned is None:
+            self._aligned = {}
+            for index, called in enumerate(self._called):
+                again = cache(partial(self.run, index, losses=True))
+                self._aligned.update(align(self._answers, index, called, self._given[index][1], again))
+        return tuple(self._aligned)
+
+    def apart(
+        self, aligned: Alignment, one: Outcome, other: Outcome, *, sample: int, samples: int
+    ) -> tuple[Difference, bool] | None:
+        """How far two outcomes differ in the rows of a loss of one sample, and whether they do in another sample."""
+        rows = (self._aligned or {}).get(aligned)
+        return None if rows is None or one.error or other.error else apart(rows, one, other, sample, samples)
 
     def differences(
         self, one: Outcome, other: Outcome, *, dim: int = 0, at: Sequence[int] | None = None
@@ -99,6 +135,18 @@ class TorchLab:
         follow = Followed(self._given[trial][0])
         self._run(trial, edits, False, 0, follow)
         return follow
+
+    def decoded(self, trial: int) -> Decoding | None:
+        """A model that takes a cache, decoded with it and without; None for one that takes none."""
+        module, given = self._given[trial]
+        told = self._trials[trial]
+
+        def call(run: Callable[[], Any], inside: Any) -> Any:
+            with _alone(), _modes(module, False), self._kept(module), drawing(0), given.autocast():
+                with torch.no_grad(), inside:
+                    return run()
+
+        return decoded(module, given, Decoding(told.model, definition=told.definition, installed=told.installed), call)
 
     def batch(self) -> tuple[Described, ...]:
         """The tensors of the training's batch, under the names that edits use."""
