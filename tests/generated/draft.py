@@ -69,8 +69,3 @@ class Draft:
 def indented(lines: Iterable[str], by: int = 1) -> list[str]:
     """The lines, moved to the right."""
     return ["    " * by + line if line else line for line in lines]
-
-
-def marked(lines: Iterable[str], wanted: bool = True) -> list[str]:
-    """The lines, each with the mark."""
-    return [line + MARK * wanted for line in lines]
