@@ -24,13 +24,21 @@ SCHEDULERS = (
 )
 
 
+# What autocast on a CPU leaves out, or what not every processor has in low precision.
+FULL = ("nn.Bilinear", "nn.GRU", "nn.LSTM", "nn.RNN")
+
+
 def training(draft: Draft) -> list[str]:
     """The lines of `training`, and before it those of a class that holds the loop, if there is one."""
     pick = draft.pick
     fit = draft.yes()
     me = "self." if fit else ""
-    bilinear = any("Bilinear" in line for line in [*draft.built, *draft.outside])  # which autocast leaves out
-    draft.low = not bilinear and not draft.has("numpy") and pick([False, False, True])
+    low = pick([False, False, True])
+    draft.low = (
+        low
+        and not draft.has("numpy")
+        and not any(each in line for each in FULL for line in [*draft.built, *draft.outside])
+    )
     data, loss = _data(draft), _loss(draft, f"{me}model")
     scheduler = pick(["", *SCHEDULERS])
     made = _optimizer(draft)
