@@ -1,11 +1,12 @@
 # Needs Python 3.10 or newer and a package index; everything else is made in .venv.
 PYTHON ?= python3
 JOBS ?= 2
+COUNT ?= 200
 BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo corpus wheel clean
+.PHONY: help demo test quick fmt check docs bench generated zoo corpus wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -41,6 +42,9 @@ docs: $(READY)  ## build the site into site/
 
 bench: $(READY)  ## measure what recording and examining cost
 	$(BIN)/python -m bench
+
+generated: $(READY)  ## draw thousands of small trainings, right and wrong, and write docs/generated.md
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.generated.sweep --count $(COUNT) --jobs $(JOBS) --write
 
 zoo: $(READY)  ## only the healthy trainings that must stay silent
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/zoo

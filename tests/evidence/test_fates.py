@@ -168,6 +168,17 @@ def test_update_lost_to_rounding() -> None:
     assert (fate.kind, fate.op, fate.line) == ("lost", "bfloat16", Line(HERE, 99))
 
 
+def test_faint_gradient_beside_a_strong_one_is_not_lost() -> None:
+    """Behind a gate that is still opening, or before a normalization, whose eps alone lets it through."""
+    sgd = Optimizer("adam", "SGD", ())
+    names = [parameter("norm.weight"), parameter("v")]
+    faint = moves("norm.weight", received=6e-7, gradient=6e-7, rate=0.05, scale=1.0)
+    beside = judged([Step()], names, [*faint, *trains("v")], optimizers=(sgd,))
+    alone = judged([Step()], names[:1], faint, optimizers=(sgd,))
+    assert (the(beside, "norm.weight").kind, the(beside, "norm.weight").op) == ("unexplained", "update")
+    assert the(alone, "norm.weight").kind == "lost"
+
+
 def test_large_enough_update_that_does_not_show_is_unexplained() -> None:
     assert program(lambda step: None, received=1.0, gradient=1.0, rate=1e-3).kind == "unexplained"
 

@@ -159,6 +159,10 @@ NOISE = {kind: 2.0 ** (4 - bits) for kind, bits in FRACTION.items() if bits > 10
     "bfloat16": 2.0**-7,
     "float16": 2.0**-10,
 }
+# A float32 gradient this much smaller than the step's strongest may be on its way: a scale before a normalization has
+# that of its eps, 1e-5 by default, over the variance; behind a gate that began at zero it grows with the gate.
+# Measured there: up to 3e-6.
+FAINT = 1e-4
 
 
 def _strongest(steps: Steps, step: int) -> float:
@@ -173,7 +177,8 @@ def _lost(parameter: Parameter, moves: list[Movement], steps: Steps) -> Fate:
     move = max(moves, key=lambda each: (each.rate or 0.0) * abs(each.gradient or 0.0))
     rate, gradient = move.rate or 0.0, abs(move.gradient or 0.0)
     dtype = parameter.dtype.removeprefix("torch.")
-    if gradient <= NOISE.get(dtype, 0.0) * _strongest(steps, move.step):
+    strongest = _strongest(steps, move.step)
+    if gradient <= NOISE.get(dtype, 0.0) * strongest:
         return Fate(parameter.name, "cancelled", "its gradient is zero but for rounding", owner=parameter.owner)
     # Adam and its kin divide by the gradient's own size: their first updates are as large as the learning rate.
     size = rate * gradient if any("SGD" in kind for kind in kinds) else rate
@@ -183,6 +188,9 @@ def _lost(parameter: Parameter, moves: list[Movement], steps: Steps) -> Fate:
         spacing = 2.0 ** (math.floor(math.log2(move.scale)) - FRACTION[dtype])
     if size >= spacing:
         reason = "has gradient at the update, and does not move"
+        return Fate(parameter.name, "unexplained", reason, op="update", owner=parameter.owner)
+    if dtype in ("float32", "float64") and gradient <= FAINT * strongest:
+        reason = f"does not move: its gradient is {gradient / strongest:.1g} of the strongest"
         return Fate(parameter.name, "unexplained", reason, op="update", owner=parameter.owner)
     return Fate(
         parameter.name,
