@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from .faults import EVERY, Fault
+from .faults import FAULTS, Fault
 
 T = TypeVar("T")
 MARK = "  # MARK"
@@ -55,7 +55,7 @@ class Draft:
     @property
     def kind(self) -> Fault | None:
         """The fault's entry in the table."""
-        return EVERY.get(self.fault)
+        return FAULTS.get(self.fault)
 
     def yes(self) -> bool:
         """One of two choices; False is the simpler."""

@@ -16,7 +16,7 @@ import smokestep
 from smokestep.findings import Finding, Severity
 from smokestep.report import Report
 
-from .faults import EVERY
+from .faults import FAULTS
 from .programs import Program
 
 
@@ -30,13 +30,13 @@ class Outcome:
     @property
     def told(self) -> tuple[Finding, ...]:
         """The findings of the right check."""
-        wanted = EVERY[self.program.fault].check if self.program.fault else ""
+        wanted = FAULTS[self.program.fault].check if self.program.fault else ""
         return tuple(each for each in self.report.findings if each.check == wanted)
 
     @property
     def detected(self) -> bool:
         """The right check tells the fault, with the severity that it promises."""
-        severity = Severity(EVERY[self.program.fault].severity)
+        severity = Severity(FAULTS[self.program.fault].severity)
         return any(each.severity is severity for each in self.told)
 
     @property

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from . import loops, networks
 from .draft import MARK, Draft, Pick
-from .faults import EVERY, SEQUENCES
+from .faults import FAULTS, SEQUENCES
 from .layers import PADDED
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ class Program:
 
 def write(pick: Pick, fault: str = "", task: str = "") -> Program:
     """A program with this fault, or none, for this task, or any."""
-    told = EVERY.get(fault)
+    told = FAULTS.get(fault)
     pairs = [
         (start, each)
         for start, tasks in STARTS.items()

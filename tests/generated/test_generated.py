@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from .examined import examined, loaded
-from .faults import EVERY, FAULTS
+from .faults import FAULTS
 from .programs import Program, seeded, write
 from .sweep import Drawn, judged, page
 
@@ -92,14 +92,14 @@ def leaks(model: Any, x: torch.Tensor, dimension: int) -> bool:
 LEAKS = {"batch-leak": 0, "future-leak": 1, "unshifted-target": None}
 
 
-@pytest.mark.parametrize("fault", [fault for fault, told in EVERY.items() if told.check in LEAKS])
+@pytest.mark.parametrize("fault", [fault for fault, told in FAULTS.items() if told.check in LEAKS])
 @RUN
 @given(data=st.data())
 def test_a_program_that_leaks_runs_trains_and_leaks(fault: str, data: st.DataObject) -> None:
     program = data.draw(programs(fault))
     model, x, losses, moved = ran(program)
     assert all(map(math.isfinite, losses)) and moved and program.marked, program.numbered
-    dimension = LEAKS[EVERY[fault].check]
+    dimension = LEAKS[FAULTS[fault].check]
     assert dimension is None or leaks(model, x, dimension), program.numbered
 
 
@@ -113,14 +113,14 @@ def test_a_right_program_leaks_nothing(program: Program) -> None:
 
 
 def test_the_same_number_gives_the_same_program() -> None:
-    assert all(seeded(1, fault, 7) == seeded(1, fault, 7) for fault in EVERY)
+    assert all(seeded(1, fault, 7) == seeded(1, fault, 7) for fault in FAULTS)
     assert seeded(1, "", 7) != seeded(1, "", 8) and seeded(1, "", 7) != seeded(2, "", 7)
 
 
 def test_every_fault_leaves_its_mark_and_no_other_program_has_one() -> None:
     for number in range(20):
         assert not seeded(0, "", number).marked
-        assert [fault for fault in EVERY if not seeded(0, fault, number).marked] == []
+        assert [fault for fault in FAULTS if not seeded(0, fault, number).marked] == []
 
 
 def test_every_kind_of_program_is_drawn() -> None:
