@@ -35,9 +35,9 @@ class Outcome:
 
     @property
     def detected(self) -> bool:
-        """The right check tells the fault, with the severity that it promises."""
-        severity = Severity(FAULTS[self.program.fault].severity)
-        return any(each.severity is severity for each in self.told)
+        """The right check tells the fault; as a defect, if that is what it promises."""
+        unsure = Severity(FAULTS[self.program.fault].severity) is Severity.SUSPICION
+        return any(unsure or each.severity is Severity.DEFECT for each in self.told)
 
     @property
     def named(self) -> bool:

@@ -90,11 +90,19 @@ FAULTS: dict[str, Fault] = {
         starts=SEQUENCES,
         severity="suspicion",
     ),
-    "no-mask": Fault("the causal mask is missing", "future-leak", ("next",), ("mha", "encoder", "attention")),
-    "transposed-mask": Fault(
-        "the causal mask is transposed", "future-leak", ("next",), ("mha", "encoder", "attention")
+    "no-mask": Fault(
+        "the causal mask is missing", "future-leak", ("next",), ("mha", "encoder", "attention"), severity="suspicion"
     ),
-    "symmetric-convolution": Fault("a convolution padded on both sides", "future-leak", ("next",), ("convolution",)),
-    "bidirectional": Fault("a bidirectional recurrent layer", "future-leak", ("next",), ("recurrent",)),
-    "unshifted": Fault("the target is the input, not shifted", "unshifted-target", ("next",), loop=True),
+    "transposed-mask": Fault(
+        "the causal mask is transposed", "future-leak", ("next",), ("mha", "encoder", "attention"), severity="suspicion"
+    ),
+    "symmetric-convolution": Fault(
+        "a convolution padded on both sides", "future-leak", ("next",), ("convolution",), severity="suspicion"
+    ),
+    "bidirectional": Fault(
+        "a bidirectional recurrent layer", "future-leak", ("next",), ("recurrent",), severity="suspicion"
+    ),
+    "unshifted": Fault(
+        "the target is the input, not shifted", "unshifted-target", ("next",), loop=True, severity="suspicion"
+    ),
 }

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from smokestep.evidence import Of
     from smokestep.world import Lab, World
 
-SAME = 64.0  # roundings within which two computations of one shape agree: none differ, but for sums over a spectrum
+SAME = 1e-5  # of the scale, within which two computations of one shape agree: none differ, but for sums over a spectrum
 FAINT = 1e-4  # of the largest change: a convolution by Fourier transform spreads some 1e-7 of it over all positions
 CUTS = 8  # places at which a declared promise is tested
 ATTENTION = frozenset("scaled_dot_product_attention multi_head_attention_forward softmax softmax_".split())
@@ -247,7 +247,7 @@ def _some(rows: Sequence[int]) -> list[int]:
 def _plainly(difference: Difference) -> tuple[int, ...]:
     """The rows that changed by more than rounding, and not faintly beside the others."""
     limit = FAINT * max(difference.largest, default=0.0)
-    return tuple(i for i in difference.beyond(SAME) if difference.largest[i] > limit)
+    return tuple(i for i in difference.over(SAME) if difference.largest[i] > limit)
 
 
 def _touched(probe: _Probe, aligned: Alignment, measure: partial, base: tuple[Edit, ...], sample: int) -> bool:  # type: ignore[type-arg]
@@ -277,7 +277,7 @@ def _in_training(
     nudge = probe.nudged(aligned, sample, (row + aligned.offset,))
     first, nudged = probe.run(base, training=True), probe.run((*base, nudge), training=True)
     got = probe.lab.apart(aligned, first, nudged, sample=sample, samples=samples)
-    return got is not None and row in got[0].beyond(SAME)
+    return got is not None and row in got[0].over(SAME)
 
 
 # ── what was declared ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from smokestep.world import Lab, World
 
 PICKED = 3  # samples: the least number of which one is nudged and two others stay; odd, so that no size divides it
-SAME = 64.0  # roundings by which two computations of one shape may differ: none do, on one device; slack for kernels
+SAME = (
+    1e-5  # of the scale, by which two computations of one shape may differ: none do, on one device; slack for kernels
+)
 OTHER = 1e4  # roundings by which computations of different shapes may differ: other kernels, other orders of a sum
 
 
@@ -106,7 +108,7 @@ def _influenced(lab: Lab, trial: Trial, batch: Batch) -> Influenced:
     if nudged.error:
         return _skipped(known, f"its call with one sample nudged raised {nudged.error}")
     apart = [each for i, each in enumerate(lab.differences(first, nudged, dim=batch.dim)) if i in rows and each]
-    leaks = tuple(_named(each) for each in apart if set(each.beyond(SAME)) - {1})
+    leaks = tuple(_named(each) for each in apart if set(each.over(SAME)) - {1})
     silent = not any(each.beyond(0) for each in apart)
     meeting = None
     if leaks:
@@ -127,6 +129,11 @@ def _unlike_the_whole(
     if not any(_rows(each.shape, batch, batch.count) for each in whole.outputs):
         return _skipped(known, "in evaluation mode no output has a row for each sample")
     shapes = [each.shape for each in first.outputs if each.shape]
+    if not first.error:  # it keeps its form, whatever the batch: the samples may have met
+        base = _picked(batch, range(count))
+        meeting = meeting_of(lab.trail(trial.index, base, [*base, *_nudge(trial, batch, 1)]), count)
+        if meeting is not None and not meeting.torn:
+            return replace(known, picked=count, leaks=("",), meeting=meeting)
     fewer = first.error or f"its output has the shape {shapes[0] if shapes else ()}"
     return replace(known, picked=count, fewer=fewer, fewer_line=first.error_line)
 

@@ -155,6 +155,11 @@ class Difference:
         limit = tolerance * self.eps * self.scale
         return tuple(index for index, each in enumerate(self.largest) if not each <= limit)
 
+    def over(self, share: float) -> tuple[int, ...]:
+        """The indices that differ by more than this share of the scale: for two computations of one shape, which agree
+        to the last bit on most devices, however coarse their type."""
+        return tuple(index for index, each in enumerate(self.largest) if not each <= share * self.scale)
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
