@@ -141,9 +141,10 @@ def _related(
     unread = []
     for row in (0, count - 1):
         everything = [each.name for each in rows]
-        if picked and same(base, nudged(rows, row)):
+        # To the bit: what is not read cannot round differently, and a small term that reads it must not pass unseen.
+        if picked and base == lab.dry(nudged(rows, row), step=step):
             again = [moved(1, everything)]
-            if same(lab.dry(again, step=step), [*again, *nudged(rows, row)]):
+            if lab.dry(again, step=step) == lab.dry([*again, *nudged(rows, row)], step=step):
                 unread.append(row)
     maker = graph.maker(graph.backwards[-1].roots[0]) if graph.backwards and graph.backwards[-1].roots else None
     trials = [each for each in trials if {o.value for o in each.outputs} & {v for call in calls for v in call.outputs}]
@@ -294,7 +295,7 @@ def _forms(lab: Lab, trial: Trial, label: Tensor) -> tuple[Reply, ...]:
     now = lab.run(trial.index)
     if now.error or len(now.outputs) != 1 or now.outputs[0].low is None or now.outputs[0].high is None:
         return ()
-    if 0 <= now.outputs[0].low and now.outputs[0].high <= 1:
-        return (Reply(trial.index, label.name, "shares", dim),)
+    if 0 <= now.outputs[0].low:  # probabilities; numbers that are never negative and exceed 1 may be distances
+        return (Reply(trial.index, label.name, "shares", dim),) if now.outputs[0].high <= 1 else ()
     scores = Reply(trial.index, label.name, "scores", dim)
     return (scores, Reply(trial.index, label.name, "same")) if dim is None else (scores,)
