@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from tests.backends.recorded import record
 from torch import nn
 
+import smokestep
 from smokestep.evidence.accumulation import Group, accumulated
 from smokestep.evidence.gradients import follow
 
@@ -132,3 +133,16 @@ def test_a_mean_of_means_is_not_the_mean_where_the_counts_differ() -> None:
     whole = update((1.0,), [(X, Y)])
     assert not torch.allclose(update((0.5, 0.5), parts), whole, rtol=1e-2)
     torch.testing.assert_close(update((7 / 8, 1 / 8), parts), whole)
+
+
+def test_accumulation_is_seen_in_a_loop_that_is_watched() -> None:
+    model = nn.Linear(4, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with smokestep.watch(select=["misscaled-accumulation"]) as watched:
+        for index in range(8):
+            F.cross_entropy(model(X), Y).backward()
+            if index % 4 == 3:
+                optimizer.step()
+                optimizer.zero_grad()
+    (told,) = watched.report.findings
+    assert "4 times" in told.message
