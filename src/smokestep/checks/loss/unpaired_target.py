@@ -69,7 +69,8 @@ def unpaired_target(relations: Relations) -> Iterator[Said]:
             else "the labels are only added or subtracted, so that no gradient depends on them and errors cancel"
         )
         yield Finding(
-            message=f"the loss stays {each.loss:.4g} when {labels} are moved by a row against the inputs: {why}",
+            message=f"the loss stays {each.loss:.4g} when the labels ({labels}) are moved by a row "
+            f"against the inputs: {why}",
             where=Place.of(None, line),
             cause=line,
             hint="compare sample by sample first, with a square or an absolute value, and average last",
