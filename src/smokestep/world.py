@@ -20,7 +20,7 @@ from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
 from smokestep.evidence.randomness import Randomness
 from smokestep.evidence.steps import Steps
-from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Tensor, Touch, Trial
+from smokestep.evidence.trials import Difference, Edit, Outcome, Reply, Stepped, Tensor, Touch, Trial
 
 if TYPE_CHECKING:
     from smokestep.evidence.loaders import Loader
@@ -159,9 +159,10 @@ class Lab(Protocol):
         """The tensors of the training's batch, under the names that edits use. Raises `NotOffered` as `dry` does."""
         ...
 
-    def dry(self, edits: Sequence[Edit] = (), *, step: str = "", seed: int = 0) -> Stepped:
+    def dry(self, edits: Sequence[Edit] = (), *, step: str = "", seed: int = 0, reply: Reply | None = None) -> Stepped:
         """Run one step of the training on an edited batch up to its losses: backward and updates are left out, dropout
-        drops nothing. Raises `NotOffered` where the step is not ours to run, or has no batch to edit."""
+        drops nothing, a model may be made to answer with `reply`. Raises `NotOffered` where the step is not ours to
+        run, or has no batch to edit."""
         ...
 
     def fresh(self, *, seed: int = 0) -> AbstractContextManager[Fresh]:

@@ -12,10 +12,14 @@ from smokestep.checks.loop.cleared_gradients import cleared_gradients
 from smokestep.checks.loop.closure_without_backward import closure_without_backward
 from smokestep.checks.loop.early_scheduler import early_scheduler
 from smokestep.checks.loop.misplaced_clip import misplaced_clip
+from smokestep.checks.loop.misscaled_accumulation import misscaled_accumulation
 from smokestep.checks.loop.no_step import no_step
 from smokestep.checks.loop.stale_gradients import stale_gradients
 from smokestep.checks.loop.step_before_backward import step_before_backward
+from smokestep.checks.loop.uneven_accumulation import uneven_accumulation
 from smokestep.checks.loop.zero_learning_rate import zero_learning_rate
+from smokestep.evidence.accumulation import Accumulation, Micro
+from smokestep.evidence.accumulation import Group as Together
 from smokestep.evidence.gradients import follow
 from smokestep.evidence.steps import Event, Group, Movement, Optimizer, Steps
 from smokestep.findings import Finding, Line, NotApplicable, Open, Severity
@@ -361,3 +365,66 @@ def test_zero_learning_rate_of_one_group_beside_others_is_right() -> None:
     steps = rates(0.1, 0.1)
     groups = (Group(("w",), (0.0, 0.0)), Group(("v",), (0.1, 0.1)))
     assert findings(zero_learning_rate, replace(steps, optimizers=(Optimizer("adam", "Adam", groups),))) == []
+
+
+# ── accumulation ────────────────────────────────────────────────────────────────────────────────────────────────────
+def micro(factor: float = 1.0, count: int | None = 4, divisors: tuple[float, ...] = (), **more: Any) -> Micro:
+    return Micro(
+        factor, divisors, count, more.get("reduction", "mean"), "cross_entropy", Line("t.py", 3), Line("t.py", 4)
+    )
+
+
+def accumulating(check: Any, *micros: Micro, kind: str = "SGD", decay: float = 0.0, **more: Any) -> list[Any]:
+    optimizer = Optimizer("adam", kind, (Group(("w",), (0.1,), decay),))
+    steps = replace(loop("Z F B F B U"), optimizers=(optimizer,))
+    return list(check.judge(Accumulation((Together("adam", 0, micros, **more),)), steps))
+
+
+def test_mean_losses_that_are_only_added_up_are_told() -> None:
+    (told,) = accumulating(misscaled_accumulation, *[micro()] * 4)
+    assert "4 times that of one batch" in told.message and told.cause == Line("t.py", 4)
+    (told,) = accumulating(misscaled_accumulation, *[micro(0.25, divisors=(2.0, 2.0))] * 2)
+    assert "divided by 2 twice" in told.message and "0.5 times" in told.message
+
+
+@pytest.mark.parametrize(
+    "micros",
+    [
+        [micro(0.5, divisors=(2.0,))] * 2,
+        [micro(reduction="sum")] * 2,
+        [micro(0.1)] * 2,
+        [micro(0.25)] * 2,
+        [micro(1.0), micro(0.5)],
+    ],
+)
+def test_other_weights_are_somebody_s_choice(micros: list[Micro]) -> None:
+    assert accumulating(misscaled_accumulation, *micros) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "told"),
+    [
+        ("Adam", {}, False),
+        ("AdamW", {"decay": 0.01}, False),
+        ("Adam", {"decay": 0.01}, True),
+        ("AdamW", {"clipped": True}, True),
+        ("SGD", {}, True),
+        ("MyOwn", {}, True),
+    ],
+)
+def test_the_size_of_the_gradient_matters_to_some_optimizers_only(kind: str, more: Any, told: bool) -> None:
+    said = accumulating(misscaled_accumulation, *[micro()] * 2, kind=kind, **more)
+    assert [type(each) for each in said] == [Finding if told else NotApplicable]
+
+
+def test_unequal_micro_batches_are_told_with_their_numbers() -> None:
+    (told,) = accumulating(uneven_accumulation, micro(0.5, 64), micro(0.5, 8), kind="Adam")
+    assert "64, 8 targets" in told.message and "8.0 times" in told.message
+    assert accumulating(uneven_accumulation, micro(8 / 9, 64), micro(1 / 9, 8)) == []
+    assert accumulating(uneven_accumulation, micro(0.5, 3), micro(0.5, 2)) == []  # the last one of a batch cut up
+
+
+@pytest.mark.parametrize("check", [misscaled_accumulation, uneven_accumulation], ids=lambda check: check.name)
+def test_what_is_no_plain_accumulation_is_told_with_the_reason(check: Any) -> None:
+    assert accumulating(check, skipped="one run over time") == [NotApplicable("one run over time")]
+    assert [type(each) for each in check.judge(Accumulation(()), loop("Z F B U"))] == [NotApplicable]

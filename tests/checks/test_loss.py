@@ -11,15 +11,21 @@ from smokestep.checks.loss.broadcast_loss import broadcast_loss
 from smokestep.checks.loss.constant_loss import constant_loss
 from smokestep.checks.loss.detached_loss import detached_loss
 from smokestep.checks.loss.double_softmax import double_softmax
+from smokestep.checks.loss.high_initial_loss import high_initial_loss
 from smokestep.checks.loss.ignored_target import ignored_target
 from smokestep.checks.loss.invalid_target import invalid_target
+from smokestep.checks.loss.inverted_loss import inverted_loss
 from smokestep.checks.loss.missing_log_softmax import missing_log_softmax
+from smokestep.checks.loss.mixed_reductions import mixed_reductions
 from smokestep.checks.loss.negative_cross_entropy import negative_cross_entropy
 from smokestep.checks.loss.single_logit import single_logit
 from smokestep.checks.loss.target_gradient import target_gradient
+from smokestep.checks.loss.unpaired_target import unpaired_target
+from smokestep.checks.loss.unread_samples import unread_samples
 from smokestep.checks.loss.wrong_softmax_dim import wrong_softmax_dim
 from smokestep.evidence.flow import Backward, Call, Flow, Graph, Op, Value
 from smokestep.evidence.losses import LossCall, Losses, Operand
+from smokestep.evidence.relations import Related, Relations, Where
 from smokestep.evidence.steps import Event, Group, Movement, Optimizer, Steps
 from smokestep.findings import Finding, Line, NotApplicable, Severity
 
@@ -504,3 +510,87 @@ def test_log_probabilities_by_hand_want_a_minus_sign():
     )
     weighted = graph(*ops[:2], op(2, "mul", (6, 9), 7), op(3, "mean", (7,), 8), root=8, v3="parameter")
     assert silent(negative_cross_entropy, calls(), Flow((weighted,)), world(ADAM))
+
+
+# ── relations, initial loss, reductions ─────────────────────────────────────────────────────────────────────────────
+AT = Where("mean", HERE, HERE)
+SEEN = Related("", labels=("batch[1]",), count=8, loss=0.5, root=AT)
+
+
+def related(check: Any, **fields: Any) -> list[Any]:
+    return list(check.judge(Relations((replace(SEEN, **fields),))))
+
+
+def test_labels_that_can_be_moved_need_a_reason_to_be_told() -> None:
+    (told,) = related(unpaired_target, paired=False, reduced=AT)
+    assert told.cause == HERE and "moved by a row" in told.message and "`mean`" in told.message
+    (told,) = related(unpaired_target, paired=False, linear=AT)
+    assert "only added or subtracted" in told.message
+    assert related(unpaired_target, paired=False) == []  # a set, a ranking, labels that are all alike
+    assert related(unpaired_target, reduced=AT) == []
+
+
+def test_a_sample_is_unread_where_its_place_is_picked_away() -> None:
+    (told,) = related(unread_samples, unread=(7,), picked=AT)
+    assert "the last of 8 samples" in told.message
+    assert related(unread_samples, unread=(0,)) == []
+    assert related(unread_samples, picked=AT) == []
+
+
+def test_a_loss_is_inverted_if_every_form_of_a_right_answer_says_so() -> None:
+    (told,) = related(inverted_loss, right=(0.9, 0.8), wrong=(0.3, 0.2))
+    assert told.cause == HERE and "smaller for wrong ones" in told.message
+    assert related(inverted_loss, right=(0.9, 0.1), wrong=(0.3, 0.2)) == []
+    assert related(inverted_loss, right=(1e-8,), wrong=(0.0,)) == []  # rounding, beside a loss of 0.5
+
+
+@pytest.mark.parametrize("check", [unpaired_target, unread_samples, inverted_loss], ids=lambda check: check.name)
+def test_what_could_not_be_run_again_is_told_with_the_reason(check: Any) -> None:
+    assert list(check.judge(Relations(why="watched"))) == [NotApplicable("watched")]
+    assert related(check, skipped="one sample") == [NotApplicable("one sample")]
+
+
+def first(loss: float, at: Graph = PLAIN, **more: Any) -> list[Any]:
+    target = more.pop("target", Operand(2, (16,), "int64", 0, 2, False, integral=True))
+    known = LossCall(0, "cross_entropy", operand(), target, 6, loss, HERE, HERE, classes=3, class_dim=1, **more)
+    return list(high_initial_loss.judge(Losses((known,)), Flow((at,))))
+
+
+def test_a_first_loss_far_above_guessing_is_told_with_its_layer() -> None:
+    (told,) = first(9.0)
+    assert told.where.path == "p3" and "would give 1.099" in told.message
+    assert first(3.0) == []
+    scaled = graph(
+        op(0, "linear", (1, 3), 4), op(1, "div", (4,), 5), op(2, "cross_entropy", (5, 2), 6), root=6, v3="parameter"
+    )
+    assert first(9.0, scaled) == []  # a temperature
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"reduction": "sum"},
+        {"weighted": True},
+        {"target": Operand(2, (4,), "int64", 0, 2, False, integral=True)},
+        {"target": Operand(2, (8, 3), "float32", 0.0, 1.0, False)},
+    ],
+)
+def test_a_first_loss_that_theory_says_nothing_of_is_not_judged(more: Any) -> None:
+    assert [type(each) for each in first(9.0, **more)] == [NotApplicable]
+
+
+def terms(weight: float, second: str = "sum", **shape: Any) -> list[Any]:
+    """A model's answer, averaged, plus its `second`, multiplied by a weight."""
+    made = graph(
+        op(0, "linear", (1, 3), 5), op(1, "mean", (5,), 6), op(2, second, (5,), 7),
+        op(3, "mul", (7,), 8, args={"1": weight}), op(4, "add", (6, 8), 9), root=9, v3="parameter",
+    )  # fmt: skip
+    values = {key: replace(value, shape=() if key > 5 else value.shape) for key, value in made.values.items()}
+    whole = replace(made, values=values, calls=(Call(0, 0, "net", (("x", 1),), (5,)),))
+    return list(mixed_reductions.judge(Flow((whole,)), Losses(())))
+
+
+def test_a_sum_beside_a_mean_is_told_unless_somebody_weighed_it() -> None:
+    (told,) = terms(-0.5)
+    assert told.cause == HERE and "twice the batch" in told.message
+    assert terms(1 / 16) == [] == terms(0.5, "mean")

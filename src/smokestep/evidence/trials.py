@@ -6,7 +6,7 @@ Everything here is scalars and names: what a trial gave stays with the backend, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from smokestep.findings import Line
 
@@ -106,6 +106,22 @@ class Extend:
 
 
 Edit: TypeAlias = Take | Other | Put | Extend
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model of a trial answers instead of its own output: the right answer to `target`, a tensor of the batch
+    as it is before all edits.
+
+    `form`: "same" (the target itself), "scores" (large for what is right, negative for what is not) or "shares"
+    (probabilities near 1 and 0). `dim`: the dimension of the output that has an entry for each class, None if a target
+    of 0 or 1 has one entry of its own.
+    """
+
+    trial: int
+    target: str
+    form: Literal["same", "scores", "shares"]
+    dim: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

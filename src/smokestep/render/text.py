@@ -99,9 +99,8 @@ def _headline(report: Report, width: int) -> Iterator[RenderableType]:
         yield _indented(Text(f"looked at {_looked_at(report)}", "dim"))
     for taken in report.inferred:
         yield _indented(Text(taken, "dim"))
-    if report.experiments:
-        each = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in report.experiments.items())
-        yield _indented(Text(f"experiments: {each}", "dim"))
+    if each := [f"{name} {spent:.2f} s" for name, spent in report.experiments.items() if spent >= 0.005]:
+        yield _indented(Text(f"experiments: {', '.join(each)}", "dim"))
     for note in report.notes:
         yield _indented(note)
 

@@ -10,7 +10,7 @@ import io
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cache, partial
 from typing import Any
 
@@ -26,13 +26,14 @@ from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
 from smokestep.backends.torch.lab.decoding import decoded
 from smokestep.backends.torch.lab.drawing import drawing
+from smokestep.backends.torch.lab.replies import replying
 from smokestep.backends.torch.lab.steps import Fresh, Rerun
 from smokestep.backends.torch.lab.trail import Followed, stray, touches
 from smokestep.backends.torch.reach import reachable
 from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.caching import Decoding
 from smokestep.evidence.flow import Flow
-from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Touch, Trial
+from smokestep.evidence.trials import Difference, Edit, Outcome, Reply, Stepped, Touch, Trial
 from smokestep.evidence.trials import Tensor as Described
 from smokestep.world import NotOffered
 
@@ -152,9 +153,11 @@ class TorchLab:
         """The tensors of the training's batch, under the names that edits use."""
         return self._steps().batch()
 
-    def dry(self, edits: Sequence[Edit] = (), *, step: str = "", seed: int = 0) -> Stepped:
+    def dry(self, edits: Sequence[Edit] = (), *, step: str = "", seed: int = 0, reply: Reply | None = None) -> Stepped:
         """Run a step of the training up to its losses, on an edited batch."""
-        return self._steps().dry(edits, step=step, seed=seed)
+        steps = self._steps()
+        with replying(self._given[reply.trial][0], reply, steps.training.batch) if reply else nullcontext():
+            return steps.dry(edits, step=step, seed=seed)
 
     def fresh(self, *, seed: int = 0) -> AbstractContextManager[Fresh]:
         """A training to be trained for real: built afresh, or put back at the end of the block."""

@@ -22,9 +22,9 @@ from smokestep.backends.torch.events import patch
 from smokestep.backends.torch.lab.capture import change
 from smokestep.backends.torch.lab.compare import described
 from smokestep.backends.torch.lab.drawing import Drawn, drawing
-from smokestep.backends.torch.quiet import unreal
+from smokestep.backends.torch.quiet import plain, quiet, unreal
 from smokestep.backends.torch.reach import reachable
-from smokestep.backends.torch.vocabulary import bare_name
+from smokestep.backends.torch.vocabulary import bare_name, tensors_in
 from smokestep.evidence.trials import Edit, Stepped
 from smokestep.evidence.trials import Tensor as Described
 from smokestep.training import Training
@@ -34,11 +34,38 @@ Tensor = torch.Tensor
 
 
 class Undropped(TorchFunctionMode):
-    """Dropout drops nothing: what it adds is noise on purpose, in which exact relations would drown."""
+    """Dropout drops nothing: what it adds is noise on purpose, in which exact relations would drown.
+
+    Of the tensors in `held`, which are too large to copy for every run, one that is about to be written is kept, so
+    that `put_back` gives it what it had.
+    """
+
+    def __init__(self, held: Sequence[Tensor] = ()) -> None:
+        super().__init__()
+        self._held = {each.untyped_storage().data_ptr(): each for each in held if plain(each) and each.numel()}
+        self._before: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def put_back(self) -> None:
+        """Undo what was written by hand."""
+        for tensor, data, before in self._before.values():
+            tensor.data = data
+            with torch.no_grad():
+                tensor.copy_(before)
+
+    def _writes(self, name: str, args: Any, kwargs: Any) -> None:
+        special = name.endswith("__")
+        writing = name.startswith("__i") or name == "__setitem__" if special else name.endswith(("_", "data="))
+        first = args[:1] if writing else ()
+        for each in tensors_in([first, kwargs.get("out")]):
+            owner = self._held.get(each.untyped_storage().data_ptr()) if plain(each) else None
+            if owner is not None and id(owner) not in self._before:
+                self._before[id(owner)] = owner, owner.data, owner.detach().clone()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         name = "" if unreal() else bare_name(func)
+        with quiet():
+            self._writes(name, args, kwargs)
         if "dropout" in name and args and isinstance(args[0], Tensor):
             inplace = name.endswith("_") or kwargs.get("inplace") or (len(args) > 3 and args[3] is True)
             return args[0] if inplace else args[0].clone()
@@ -87,14 +114,19 @@ class Rerun:
             scaler = torch.amp.GradScaler
             for name in ("step", "update", "unscale_"):
                 patch(stack, scaler, name, lambda original, *args, **kwargs: None)
-            stack.enter_context(Undropped())
+            undropped = stack.enter_context(Undropped(self._still()))
+            outer.callback(undropped.put_back)
             yield stack
+
+    def _still(self) -> list[Tensor]:
+        """What an optimizer holds: left alone in a dry run, but for what the step writes by hand."""
+        found = [each for o in self._optimizers for group in o.param_groups for each in group["params"]]
+        return found + [each for o in self._optimizers for state in o.state.values() for each in _values(state)]
 
     @contextmanager
     def _preserved(self) -> Iterator[None]:
         if self._objects is None:
-            still = {id(p) for o in self._optimizers for group in o.param_groups for p in group["params"]}
-            still |= {id(v) for o in self._optimizers for s in o.state.values() for v in _values(s)}
+            still = {id(each) for each in self._still()}
             self._objects = {name: thing for name, thing in reachable(self.training).items() if id(thing) not in still}
         before = snapshot.snapshot(self._objects)
         try:
