@@ -16,6 +16,7 @@ from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
+from smokestep.evidence.slopes import Sloped
 from smokestep.evidence.steps import Steps
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Tensor, Touch, Trial
 
@@ -135,6 +136,14 @@ class Lab(Protocol):
         drops nothing. Raises `NotOffered` where the step is not ours to run, or has no batch to edit."""
         ...
 
+    def functions(self) -> tuple[Sloped, ...]:
+        """Every custom function with a backward of its own, tried alone against finite differences."""
+        ...
+
+    def slopes(self, trial: int) -> Sloped:
+        """The model of a call tried as a whole against finite differences, in a copy."""
+        ...
+
     def fresh(self, *, seed: int = 0) -> AbstractContextManager[Fresh]:
         """A training to be trained for real: built afresh, else the one at hand, put back at the end of the block."""
         ...
@@ -145,6 +154,10 @@ class Fresh(Protocol):
 
     def step(self, edits: Sequence[Edit] = (), *, name: str = "") -> Stepped:
         """Run one step for real, on an edited batch."""
+        ...
+
+    def travelled(self) -> float:
+        """How far the trained weights are from where they began: the norm of the way, as a share of theirs."""
         ...
 
 

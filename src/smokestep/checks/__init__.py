@@ -7,6 +7,9 @@ from importlib import import_module
 from smokestep.check import Check
 
 TABLE: tuple[str, ...] = (
+    "learning.cannot_overfit",
+    "learning.diverges",
+    "learning.learns_nothing_from_input",
     "loop.cleared_gradients",
     "loop.closure_without_backward",
     "loop.early_scheduler",
@@ -36,6 +39,7 @@ TABLE: tuple[str, ...] = (
     "numerics.not_finite",
     "numerics.out_of_range",
     "numerics.unreachable_target",
+    "numerics.wrong_gradient",
     "roles.foreign_parameters",
     "roles.foreign_update",
     "wiring.constant_output",
