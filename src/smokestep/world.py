@@ -19,6 +19,7 @@ from smokestep.evidence.numbers import Numbers
 from smokestep.evidence.slopes import Sloped
 from smokestep.evidence.steps import Steps
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Tensor, Touch, Trial
+from smokestep.evidence.ways import Way
 
 T = TypeVar("T")
 
@@ -142,6 +143,10 @@ class Lab(Protocol):
 
     def slopes(self, trial: int) -> Sloped:
         """The model of a call tried as a whole against finite differences, in a copy."""
+        ...
+
+    def ways(self) -> tuple[Way, ...]:
+        """Where the training is compiled, or its optimizer fused: one step as written against one plain step."""
         ...
 
     def fresh(self, *, seed: int = 0) -> AbstractContextManager[Fresh]:

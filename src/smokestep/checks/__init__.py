@@ -36,6 +36,7 @@ TABLE: tuple[str, ...] = (
     "mode.single_sample_normalization",
     "mode.stuck_dropout",
     "mode.trained_in_eval",
+    "numerics.compiled_mismatch",
     "numerics.not_finite",
     "numerics.out_of_range",
     "numerics.unreachable_target",

@@ -64,7 +64,7 @@ class Course:
 class Learning:
     """The course of the training on a few samples. `why` is the reason where there is none, all else is then empty.
 
-    `samples`: how many were picked, 0 for the whole batch. `warming`: the learning rate was still rising when recorded.
+    `samples`: how many were picked, 0 for the whole batch. `scheduled`: a step, or its loop, changes the learning rate.
     `loss`, `line`: the recognised loss and where it is computed.
     """
 
@@ -72,7 +72,7 @@ class Learning:
     why: str = ""
     samples: int = 0
     course: Course = Course((0.0,))
-    warming: bool = False
+    scheduled: bool = False
     loss: str = ""
     line: Line | None = None
     edits: tuple[Edit, ...] = ()
@@ -85,6 +85,12 @@ class Learning:
         steps, flow, losses, declared = of(Steps), of(Flow), of(Losses), of(Declared)
         if len(set(declared.order)) > 1:
             return cls("there are several steps, whose losses play together")
+        reached = {
+            frozenset(m.parameter for m in steps.movements if m.step == s and m.received is not None)
+            for s in range(steps.count)
+        }
+        if len(reached) > 1:
+            return cls("its steps do not all train the same parameters")
         graph = flow.graphs[-1]
         calls = [c for c in losses.calls if c.step == graph.step and c.grad and c.reaches_root]
         if why := no_floor(graph, calls):
@@ -101,11 +107,10 @@ class Learning:
             course = _course(lab, edits, STEPS)
         except NotOffered as reason:
             return cls(str(reason))
-        groups = [group.rates for optimizer in steps.optimizers for group in optimizer.groups if group.rates]
         return cls(
             samples=count,
             course=course,
-            warming=any(rates[-1] > rates[0] or not any(rates) for rates in groups),
+            scheduled=bool(steps.of("scheduler")),
             loss=calls[0].name,
             line=calls[0].user_line,
             edits=tuple(edits),

@@ -3,7 +3,7 @@
 ## What it finds
 The step, repeated on at most 8 samples of its own batch, moves the weights, and the loss comes to rest above half of
 its first value. Judged are losses that are known to reach 0 there: a recognised one, alone, on targets from the batch.
-A loss that still falls, or a learning rate that is still warming up, leaves the verdict open.
+A loss that still falls, or a learning rate that a scheduler changes, leaves the verdict open.
 
 ## Why it matters
 Every network with weights to spare can learn a few samples by heart. One that cannot is cut off from its input or its
@@ -61,7 +61,7 @@ from smokestep.findings import Finding, NotApplicable, Open, Place
 # first loss below this has nothing left to learn. All four chosen on the healthy trainings of tests/zoo.
 @check(severity="suspicion", since="0.1", on_request=True)
 def cannot_overfit(
-    learning: Learning, *, share: float = 0.5, falling: float = 0.02, moved: float = 0.02, solved: float = 1e-3
+    learning: Learning, *, share: float = 0.5, falling: float = 0.02, moved: float = 0.05, solved: float = 1e-3
 ) -> Iterator[Said]:
     course, first, last = learning.course, learning.course.first, learning.course.last
     told = f"in {len(course.losses)} steps the loss went from {first:.4g} to {last:.4g}"
@@ -73,8 +73,8 @@ def cannot_overfit(
         return
     elif course.late or course.falling(falling):
         yield Open(f"{told}, and it may still be falling")
-    elif learning.warming:
-        yield Open(f"{told}, with a learning rate that is still warming up")
+    elif learning.scheduled:
+        yield Open(f"{told}, with a learning rate that a scheduler holds low, maybe")
     elif course.moved < moved:
         yield Open(f"{told}, but the weights moved by {course.moved:.1e} of their size only")
     elif last <= 4 * first:  # beyond that it is another fault: see `diverges`

@@ -19,7 +19,7 @@ from torch import nn
 from smokestep import facts
 from smokestep.backends.torch import snapshot
 from smokestep.backends.torch.calls import Called, flat
-from smokestep.backends.torch.lab import slopes
+from smokestep.backends.torch.lab import slopes, ways
 from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
 from smokestep.backends.torch.lab.drawing import drawing
@@ -30,6 +30,7 @@ from smokestep.evidence.flow import Flow
 from smokestep.evidence.slopes import Sloped
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Touch, Trial
 from smokestep.evidence.trials import Tensor as Described
+from smokestep.evidence.ways import Way
 from smokestep.world import NotOffered
 
 Tensor = torch.Tensor
@@ -127,6 +128,12 @@ class TorchLab:
         known = self._trials[trial]
         with _alone(), drawing(0):
             return slopes.of_model(module, given, Sloped(known.model, known.line, known.definition, whole=True))
+
+    def ways(self) -> tuple[Way, ...]:
+        """Where the training is compiled, or its optimizer fused: one step as written against one plain step."""
+        rerun = self._steps()
+        with _alone():
+            return ways.of_training(rerun)
 
     def _steps(self) -> Rerun:
         if self._rerun is None:

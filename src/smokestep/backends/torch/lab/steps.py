@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +30,7 @@ from smokestep.backends.torch.reach import reachable
 from smokestep.backends.torch.vocabulary import bare_name
 from smokestep.evidence.trials import Edit, Stepped
 from smokestep.evidence.trials import Tensor as Described
+from smokestep.findings import Line
 from smokestep.training import Training
 from smokestep.world import NotOffered
 
@@ -58,11 +59,19 @@ class Heard:
 
 
 class Rerun:
-    """The steps of one training, made again. `models` and `optimizers` are those that the recording saw."""
+    """The steps of one training, made again. `models` and `held` (optimizers) are those that the recording saw,
+    `compiled` the lines that asked for the compiler, `lines` those that constructed an optimizer, by its id."""
 
     def __init__(
-        self, training: Training, factory: Callable[[], Training] | None, models: list[nn.Module], held: list[Optimizer]
+        self,
+        training: Training,
+        factory: Callable[[], Training] | None,
+        models: list[nn.Module],
+        held: list[Optimizer],
+        compiled: Sequence[Line | None] = (),
+        lines: Mapping[int, Line | None] | None = None,
     ) -> None:
+        self.compiled, self.lines = compiled, dict(lines or {})
         self.training, self._factory, self._models, self._optimizers = training, factory, models, held
         self._objects: dict[str, Any] | None = None
 
