@@ -9,7 +9,9 @@ from smokestep.check import Check
 TABLE: tuple[str, ...] = (
     "learning.cannot_overfit",
     "learning.diverges",
+    "learning.hasty_updates",
     "learning.learns_nothing_from_input",
+    "learning.stands_still",
     "loop.cleared_gradients",
     "loop.closure_without_backward",
     "loop.early_scheduler",

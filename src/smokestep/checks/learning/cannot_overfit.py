@@ -61,7 +61,7 @@ from smokestep.findings import Finding, NotApplicable, Open, Place
 # first loss below this has nothing left to learn. All four chosen on the healthy trainings of tests/zoo.
 @check(severity="suspicion", since="0.1", on_request=True)
 def cannot_overfit(
-    learning: Learning, *, share: float = 0.5, falling: float = 0.02, moved: float = 0.05, solved: float = 1e-3
+    learning: Learning, *, share: float = 0.5, falling: float = 0.002, moved: float = 0.05, solved: float = 1e-3
 ) -> Iterator[Said]:
     course, first, last = learning.course, learning.course.first, learning.course.last
     told = f"in {len(course.losses)} steps the loss went from {first:.4g} to {last:.4g}"

@@ -58,7 +58,7 @@ from smokestep.findings import Finding, NotApplicable, Open, Place
 # tests/zoo.
 @check(severity="suspicion", since="0.1", on_request=True, explains=("cannot-overfit",))
 def learns_nothing_from_input(
-    learning: Learning, blind: Blind, *, learned: float = 0.1, alike: float = 0.1, falling: float = 0.02
+    learning: Learning, blind: Blind, *, learned: float = 0.1, alike: float = 0.1, falling: float = 0.002
 ) -> Iterator[Said]:
     course, first, last = learning.course, learning.course.first, learning.course.last
     if why := learning.why or blind.why or course.error or blind.course.error:
