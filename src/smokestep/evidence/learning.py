@@ -64,7 +64,8 @@ class Course:
 class Learning:
     """The course of the training on a few samples. `why` is the reason where there is none, all else is then empty.
 
-    `samples`: how many were picked, 0 for the whole batch. `scheduled`: a step, or its loop, changes the learning rate.
+    `samples`: how many were picked, 0 for the whole batch. `scheduled`: the step changes the learning rate. `crowded`:
+    why there may be too much to learn.
     `loss`, `line`: the recognised loss and where it is computed.
     """
 
@@ -73,6 +74,7 @@ class Learning:
     samples: int = 0
     course: Course = Course((0.0,))
     scheduled: bool = False
+    crowded: str = ""
     loss: str = ""
     line: Line | None = None
     edits: tuple[Edit, ...] = ()
@@ -101,7 +103,8 @@ class Learning:
             if not batch:
                 return cls("the step takes no batch that could be held fixed")
             weights = sum(each.size for each in steps.parameters if each.requires_grad and each.optimizers)
-            edits, count, why = _few(lab, batch, of(Samples), declared, calls, weights)
+            numbers = sum(math.prod(call.target.shape) for call in calls if call.target)
+            edits, count, why = _few(lab, batch, of(Samples), declared, numbers, weights)
             if why:
                 return cls(why)
             course = _course(lab, edits, STEPS)
@@ -111,6 +114,9 @@ class Learning:
             samples=count,
             course=course,
             scheduled=bool(steps.of("scheduler")),
+            crowded=f"{weights} weights may be too few to learn {numbers} numbers by heart"
+            if not count and weights < ROOM * numbers
+            else "",
             loss=calls[0].name,
             line=calls[0].user_line,
             edits=tuple(edits),
@@ -137,7 +143,9 @@ class Blind:
             return cls(learning.why)
         calls = [c for c in losses.calls if c.step == graph.step and c.grad and c.reaches_root]
         targets = graph.backward_of(c.target.value for c in calls if c.target)
-        inputs = graph.backward_of(value for call in graph.calls for _, value in call.inputs)
+        ends = graph.forward_of(c.result for c in calls)  # a loss may be a model of its own, and be handed the targets
+        models = [call for call in graph.calls if ends.isdisjoint(call.outputs)]
+        inputs = graph.backward_of(value for call in models for _, value in call.inputs)
         read = {graph.values[each].name for each in inputs if graph.values[each].name.startswith("batch")}
         if read & {graph.values[each].name for each in targets if graph.values[each].name}:
             return cls("the targets are computed from the input")
@@ -185,10 +193,9 @@ def _hard(call: LossCall) -> bool:
 
 
 def _few(
-    lab: Lab, batch: Sequence[Tensor], samples: Samples, declared: Declared, calls: Sequence[LossCall], weights: int
+    lab: Lab, batch: Sequence[Tensor], samples: Samples, declared: Declared, numbers: int, weights: int
 ) -> tuple[list[Edit], int, str]:
-    """The edits that pick a few samples of the batch, how many, and the reason why nothing can be learned by heart."""
-    numbers = sum(math.prod(call.target.shape) for call in calls if call.target)
+    """The edits that pick a few samples of the batch, how many, and the reason why the step cannot be repeated."""
     whole = lab.dry()
     if whole.error or not whole.losses or not all(map(math.isfinite, whole.losses)):
         return [], 0, f"the step could not be made again: {whole.error or 'it called backward on no finite number'}"
@@ -204,8 +211,6 @@ def _few(
             picked = lab.dry(edits)
             if not picked.error and len(picked.losses) == len(whole.losses) and all(map(math.isfinite, picked.losses)):
                 return edits, count, ""
-    if weights < ROOM * numbers:
-        return [], 0, f"{weights} weights may be too few to learn {numbers} numbers by heart"
     return [], 0, ""
 
 

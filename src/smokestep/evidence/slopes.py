@@ -8,6 +8,7 @@ left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -107,19 +108,21 @@ class Slopes:
         functions = lab.functions()
         models = (
             Sloped(each.model, each.line, each.definition, why=why, whole=True)
-            if (why := _deliberate(flow.graphs[each.step]))
+            if (why := _deliberate(flow.graphs[each.step], [t.value for t in each.outputs if t.value is not None]))
             else lab.slopes(each.index)
             for each in of(Trials).of_models()
         )
         return cls((*functions, *models))
 
 
-def _deliberate(graph: Graph) -> str:
-    """Why the gradient of a model need not be its slope."""
-    if outer := next((op.outer for op in graph.ops if op.outer), ""):
+def _deliberate(graph: Graph, outputs: Sequence[int]) -> str:
+    """Why the gradient of a model with these outputs need not be their slope."""
+    before = graph.backward_of(outputs)
+    ops = [op for op in graph.ops if not before.isdisjoint(op.makes)]
+    if outer := next((op.outer for op in ops if op.outer), ""):
         return f"the custom Function `{outer}` is part of it, and tried alone"
-    if cut := next((op.name for op in graph.ops if op.name in CUTS and op.reads), ""):
-        return f"`{cut}` stops gradient in the step"
-    if any(not op.grad and graph.forward_of(op.makes) & graph.roots for op in graph.ops):
-        return "part of the step runs without gradient"
+    if cut := next((op.name for op in ops if op.name in CUTS and op.reads), ""):
+        return f"`{cut}` stops gradient in it"
+    if any(not op.grad and op.reads for op in ops):
+        return "part of it runs without gradient"
     return "a call was not seen inside" if graph.opaque else ""

@@ -65,8 +65,8 @@ def cannot_overfit(
 ) -> Iterator[Said]:
     course, first, last = learning.course, learning.course.first, learning.course.last
     told = f"in {len(course.losses)} steps the loss went from {first:.4g} to {last:.4g}"
-    if learning.why or course.error:
-        yield NotApplicable(learning.why or f"the repeated step raised {course.error}")
+    if learning.why or learning.crowded or course.error:
+        yield NotApplicable(learning.why or learning.crowded or f"the repeated step raised {course.error}")
     elif first <= solved:
         yield NotApplicable(f"its loss is {first:.3g} from the beginning")
     elif last <= share * first or not math.isfinite(last):

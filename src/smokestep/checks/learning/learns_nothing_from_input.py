@@ -61,7 +61,7 @@ def learns_nothing_from_input(
     learning: Learning, blind: Blind, *, learned: float = 0.1, alike: float = 0.1, falling: float = 0.002
 ) -> Iterator[Said]:
     course, first, last = learning.course, learning.course.first, learning.course.last
-    if why := learning.why or blind.why or course.error or blind.course.error:
+    if why := learning.why or learning.crowded or blind.why or course.error or blind.course.error:
         yield NotApplicable(why)
         return
     gain = first - last

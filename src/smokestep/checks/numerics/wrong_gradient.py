@@ -92,17 +92,20 @@ from smokestep.findings import Finding, NotApplicable, Place, Severity
 # `directions`: with fewer that agree, one number that happens to fit is no factor.
 @check(severity="defect", since="0.1", on_request=True)
 def wrong_gradient(slopes: Slopes, *, directions: int = 4) -> Iterator[Said]:
-    if not slopes.tried:
-        yield NotApplicable("no call of a model was kept")
+    reasons, judged = ["no call of a model was kept"], False
     for each in slopes.tried:
         if why := each.why or _on_purpose(each):
-            yield NotApplicable(f"`{each.name}`: {why}")
+            reasons.append(f"`{each.name or 'the model'}`: {why}")
             continue
         for tensor in each.inputs:
-            if not tensor.slopes:
-                yield NotApplicable(f"`{each.name}`: its slope does not settle as the nudge shrinks")
-            elif tensor.wrong():
+            if 2 * len(tensor.slopes) <= tensor.tried:  # what is left of noise may agree by chance
+                reasons.append(f"`{each.name or 'the model'}`: its slope does not settle as the nudge shrinks")
+                continue
+            judged = True
+            if tensor.wrong():
                 yield _finding(each, tensor, directions)
+    if not judged:
+        yield NotApplicable(reasons[min(1, len(reasons) - 1)])
 
 
 def _on_purpose(each: Sloped) -> str:
