@@ -1,4 +1,4 @@
-"""What runs on request, over the whole zoo: it takes minutes, so it is no part of `make test` (see `make zoo-requested`).
+"""What runs on request, over the whole zoo: minutes, so that it is no part of `make test` (see `make zoo-requested`).
 
 No defect, and no suspicion but those declared here with the reason why they are tolerable.
 """
