@@ -18,12 +18,14 @@ from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
-from smokestep.evidence.randomness import Randomness
-from smokestep.evidence.steps import Steps
-from smokestep.evidence.trials import Difference, Edit, Outcome, Reply, Stepped, Tensor, Touch, Trial
 
 if TYPE_CHECKING:
     from smokestep.evidence.loaders import Loader
+from smokestep.evidence.randomness import Randomness
+from smokestep.evidence.slopes import Sloped
+from smokestep.evidence.steps import Steps
+from smokestep.evidence.trials import Difference, Edit, Outcome, Reply, Stepped, Tensor, Touch, Trial
+from smokestep.evidence.ways import Way
 
 T = TypeVar("T")
 
@@ -165,6 +167,18 @@ class Lab(Protocol):
         run, or has no batch to edit."""
         ...
 
+    def functions(self) -> tuple[Sloped, ...]:
+        """Every custom function with a backward of its own, tried alone against finite differences."""
+        ...
+
+    def slopes(self, trial: int) -> Sloped:
+        """The model of a call tried as a whole against finite differences, in a copy."""
+        ...
+
+    def ways(self) -> tuple[Way, ...]:
+        """Where the training is compiled, or its optimizer fused: one step as written against one plain step."""
+        ...
+
     def fresh(self, *, seed: int = 0) -> AbstractContextManager[Fresh]:
         """A training to be trained for real: built afresh, else the one at hand, put back at the end of the block."""
         ...
@@ -175,6 +189,10 @@ class Fresh(Protocol):
 
     def step(self, edits: Sequence[Edit] = (), *, name: str = "") -> Stepped:
         """Run one step for real, on an edited batch."""
+        ...
+
+    def travelled(self) -> float:
+        """How far the trained weights are from where they began: the norm of the way, as a share of theirs."""
         ...
 
 

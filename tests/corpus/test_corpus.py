@@ -14,22 +14,26 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.corpus.cases import CASES, expected, load
+from tests.corpus.cases import CASES, expected
+from tests.corpus.cases import load as load_case
 
 import smokestep
-from smokestep.checks import TABLE
+from smokestep.checks import TABLE, load
+
+ON_REQUEST = {each.name for each in load() if each.on_request}
 
 
 @functools.cache
 def examined(case: str, factory: str) -> smokestep.Report:
-    """The report on one side of a case, made once."""
-    module = load(case)
+    """The report on one side of a case, made once; what runs on request is asked for where it is marked."""
+    module = load_case(case)
+    asked = {check for check, _ in expected(CASES[case])} & ON_REQUEST
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about some of these faults, and that is not the point
-            return smokestep.examine(getattr(module, factory))
+            return smokestep.examine(getattr(module, factory), select=["default", *sorted(asked)])
     finally:
         torch.set_num_threads(threads)
 

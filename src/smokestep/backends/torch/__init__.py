@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.optim import Optimizer
 
-from smokestep.backends.torch import snapshot, sources
+from smokestep.backends.torch import frames, snapshot, sources
 from smokestep.backends.torch.assembly import Assembly
 from smokestep.backends.torch.calls import Called
 from smokestep.backends.torch.events import listening
@@ -97,7 +97,12 @@ class TorchWorld:
         seconds = time.perf_counter() - started
         recorder.tracer.paused += 1
         rerun = Rerun(
-            training, self._factory, list(recorder.running.roots.values()), list(recorder.optimizers.values())
+            training,
+            self._factory,
+            list(recorder.running.roots.values()),
+            list(recorder.optimizers.values()),
+            [frames.line_of(raw) for raw in recorder.compiled],
+            {key: frames.line_of(raw) for key, raw in recorder.lines.items()},
         )
         recording, self._calls = _assembled(recorder, training, seconds)
         self._rerun = rerun

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.modules import module as module_hooks
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.optim import Optimizer, lr_scheduler
+from torch.optim import optimizer as optimizer_hooks
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from smokestep.backends.torch import frames, generators, loaders
@@ -62,7 +63,7 @@ def listening(recorder: Any) -> Iterator[None]:
         _loop(stack, recorder)
         generators.listen(stack, patch, recorder)
         loaders.listen(stack, patch, guarded(recorder.tracer, recorder.loaders.hear))
-        _compiling(stack)
+        _compiling(stack, recorder)
         yield
 
 
@@ -119,7 +120,28 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
     patch(stack, scaler, "step", scaled)
 
 
-def _compiling(stack: ExitStack) -> None:
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Take off what `listening` put in, while the block runs: a compiler would compile it."""
+    tables = (module_hooks._global_forward_pre_hooks, module_hooks._global_forward_hooks)
+    tables += (optimizer_hooks._global_optimizer_pre_hooks, optimizer_hooks._global_optimizer_post_hooks)
+    kept = [dict(each) for each in tables]
+    kinds = [lr_scheduler.LRScheduler, *_subclasses(lr_scheduler.LRScheduler)]
+    places = [(torch.autograd, "backward"), (nn.Module, "zero_grad"), (nn.Module, "train"), (Optimizer, "zero_grad")]
+    places += [(kind, "step") for kind in dict.fromkeys(kinds) if "step" in kind.__dict__]
+    with ExitStack() as stack:
+        for table, hooks in zip(tables, kept, strict=True):
+            table.clear()
+            stack.callback(table.update, hooks)
+        for owner, name in places:
+            current = owner.__dict__[name]
+            if current.__code__.co_filename == __file__:
+                setattr(owner, name, current.__wrapped__)
+                stack.callback(setattr, owner, name, current)
+        yield
+
+
+def _compiling(stack: ExitStack, recorder: Any) -> None:
     """Run what is compiled eagerly, so that it can be seen; importing the compiler is left to whoever uses it."""
     warnings.filterwarnings("ignore", r"Using `torch\.compile\(module\)` when there are global hooks")  # they are ours
     ours = warnings.filters[0]
@@ -136,6 +158,7 @@ def _compiling(stack: ExitStack) -> None:
 
     def compile(original: Any, *args: Any, **kwargs: Any) -> Any:
         eager()
+        recorder.compiled.append(frames.position()[1])
         return original(*args, **kwargs)
 
     if "torch._dynamo" in sys.modules:

@@ -55,6 +55,7 @@ class Recorder:
         self.optimizers: dict[int, Optimizer] = {}
         self.lines: dict[int, Raw | None] = {}
         self.updates: dict[int, int] = {}
+        self.compiled: list[Raw | None] = []  # where the framework's compiler was asked for
         self.backwards: list[tuple[int, list[int], Raw | None, list[Tracked], Any]] = []
         self.ends: list[int] = []  # the serial at which each closed step ended
         self.names: list[str] = []  # the name of each step begun

@@ -20,6 +20,7 @@ from torch import nn
 from smokestep import facts
 from smokestep.backends.torch import snapshot
 from smokestep.backends.torch.calls import Called, flat
+from smokestep.backends.torch.lab import slopes, ways
 from smokestep.backends.torch.lab.alignment import Overheard, Rows, align, apart
 from smokestep.backends.torch.lab.answers import Answer
 from smokestep.backends.torch.lab.capture import Given, edited
@@ -33,8 +34,10 @@ from smokestep.backends.torch.reach import reachable
 from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.caching import Decoding
 from smokestep.evidence.flow import Flow
+from smokestep.evidence.slopes import Sloped
 from smokestep.evidence.trials import Difference, Edit, Outcome, Reply, Stepped, Touch, Trial
 from smokestep.evidence.trials import Tensor as Described
+from smokestep.evidence.ways import Way
 from smokestep.world import NotOffered
 
 Tensor = torch.Tensor
@@ -162,6 +165,30 @@ class TorchLab:
     def fresh(self, *, seed: int = 0) -> AbstractContextManager[Fresh]:
         """A training to be trained for real: built afresh, or put back at the end of the block."""
         return self._steps().fresh(seed=seed)
+
+    def functions(self) -> tuple[Sloped, ...]:
+        """Every custom Function that the models or the step apply, tried alone."""
+        with slopes.applying() as seen, _alone():
+            if self._rerun is not None:
+                with contextlib.suppress(NotOffered):
+                    self._rerun.dry()
+            for trial in self._trials:
+                self._run(trial.index, (), False, 0, torch.enable_grad())
+        with _alone():
+            return tuple(slopes.of_function(each) for each in seen.values())
+
+    def slopes(self, trial: int) -> Sloped:
+        """The model of a call tried as a whole, in a copy."""
+        module, given = self._given[trial]
+        known = self._trials[trial]
+        with _alone(), drawing(0):
+            return slopes.of_model(module, given, Sloped(known.model, known.line, known.definition, whole=True))
+
+    def ways(self) -> tuple[Way, ...]:
+        """Where the training is compiled, or its optimizer fused: one step as written against one plain step."""
+        rerun = self._steps()
+        with _alone():
+            return ways.of_training(rerun)
 
     def _steps(self) -> Rerun:
         if self._rerun is None:

@@ -5,7 +5,10 @@ A dry run changes nothing; a real one happens on a training built afresh, or put
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +30,7 @@ from smokestep.backends.torch.reach import reachable
 from smokestep.backends.torch.vocabulary import bare_name, tensors_in
 from smokestep.evidence.trials import Edit, Stepped
 from smokestep.evidence.trials import Tensor as Described
+from smokestep.findings import Line
 from smokestep.training import Training
 from smokestep.world import NotOffered
 
@@ -82,11 +86,19 @@ class Heard:
 
 
 class Rerun:
-    """The steps of one training, made again. `models` and `optimizers` are those that the recording saw."""
+    """The steps of one training, made again. `models` and `held` (optimizers) are those that the recording saw,
+    `compiled` the lines that asked for the compiler, `lines` those that constructed an optimizer, by its id."""
 
     def __init__(
-        self, training: Training, factory: Callable[[], Training] | None, models: list[nn.Module], held: list[Optimizer]
+        self,
+        training: Training,
+        factory: Callable[[], Training] | None,
+        models: list[nn.Module],
+        held: list[Optimizer],
+        compiled: Sequence[Line | None] = (),
+        lines: Mapping[int, Line | None] | None = None,
     ) -> None:
+        self.compiled, self.lines = compiled, dict(lines or {})
         self.training, self._factory, self._models, self._optimizers = training, factory, models, held
         self._objects: dict[str, Any] | None = None
 
@@ -151,11 +163,23 @@ class Fresh:
 
     def __init__(self, training: Training) -> None:
         self.training = training
+        self._start = [(each, each.detach().clone()) for each in self._weights()]
 
     def step(self, edits: Sequence[Edit] = (), *, name: str = "") -> Stepped:
         """Run one step for real; the random generators go on from where they are."""
         with ExitStack() as stack:
             return _ran(self.training, edits, name, None, stack)
+
+    def travelled(self) -> float:
+        """How far the trained weights are from where they began: the norm of the way, as a share of theirs."""
+        way = sum(float((now.detach().double() - then.double()).square().sum()) for now, then in self._start)
+        norm = sum(float(then.double().square().sum()) for _, then in self._start)
+        return float((way / norm) ** 0.5) if norm else 0.0
+
+    def _weights(self) -> list[Tensor]:
+        held = (each for each in reachable(self.training).values() if isinstance(each, Optimizer))
+        found = {id(p): p for each in held for group in each.param_groups for p in group["params"]}
+        return [each for each in found.values() if each.is_floating_point()]
 
 
 def _ran(training: Training, edits: Sequence[Edit], name: str, seed: int | None, inside: ExitStack) -> Stepped:
@@ -171,7 +195,9 @@ def _ran(training: Training, edits: Sequence[Edit], name: str, seed: int | None,
     arguments = (edited_batch(training, edits),) if training.has_batch else ()
     if edits and not training.has_batch:
         raise NotOffered("the step takes no batch that could be varied: give Training the batch")
-    with ExitStack() as around:
+    with ExitStack() as around, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        around.enter_context(contextlib.redirect_stdout(io.StringIO()))
         patch(around, torch.autograd, "backward", backward)
         drawn = around.enter_context(drawing(seed)) if seed is not None else Drawn()
         with inside:
