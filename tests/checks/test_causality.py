@@ -1,4 +1,4 @@
-"""The checks on causality and caches on evidence written by hand: what each tells, how sure it is, when it is silent."""
+"""The sequence checks on causality and caches, on evidence by hand: what each tells, and when it is silent."""
 
 from __future__ import annotations
 
