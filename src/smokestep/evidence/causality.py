@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from smokestep.world import Lab, World
 
 SAME = 64.0  # roundings within which two computations of one shape agree: none differ, but for sums over a spectrum
+COARSE = 4.0  # the same in half precision, in which no such sums are taken: there 64 roundings are half the scale
 FAINT = 1e-4  # of the largest change: a convolution by Fourier transform spreads some 1e-7 of it over all positions
 CUTS = 8  # places at which a declared promise is tested
 ATTENTION = frozenset("scaled_dot_product_attention multi_head_attention_forward softmax softmax_".split())
@@ -247,7 +248,8 @@ def _some(rows: Sequence[int]) -> list[int]:
 def _plainly(difference: Difference) -> tuple[int, ...]:
     """The rows that changed by more than rounding, and not faintly beside the others."""
     limit = FAINT * max(difference.largest, default=0.0)
-    return tuple(i for i in difference.beyond(SAME) if difference.largest[i] > limit)
+    tolerance = SAME if difference.eps < 1e-5 else COARSE
+    return tuple(i for i in difference.beyond(tolerance) if difference.largest[i] > limit)
 
 
 def _touched(probe: _Probe, aligned: Alignment, measure: partial, base: tuple[Edit, ...], sample: int) -> bool:  # type: ignore[type-arg]
@@ -277,7 +279,7 @@ def _in_training(
     nudge = probe.nudged(aligned, sample, (row + aligned.offset,))
     first, nudged = probe.run(base, training=True), probe.run((*base, nudge), training=True)
     got = probe.lab.apart(aligned, first, nudged, sample=sample, samples=samples)
-    return got is not None and row in got[0].beyond(SAME)
+    return got is not None and row in _plainly(got[0])
 
 
 # ── what was declared ──────────────────────────────────────────────────────────────────────────────────────────────

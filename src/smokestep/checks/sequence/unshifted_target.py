@@ -81,18 +81,14 @@ def unshifted_target(causality: Causality) -> Iterator[Said]:
         if sight.shift == 0 and sight.skipped:
             yield NotApplicable(f"{sight.model}: {sight.skipped}")
         elif sight.shift == 0 and _handed(sight):
-            inside = bool(sight.label_name)
+            sure = sight.attends and not (sight.recurs or sight.windows or sight.installed)
             yield Finding(
                 f"the target of {sight.model} at each position is the token of `{sight.argument}` at the same one, "
                 "which its prediction reads, along with those before and none after: it can repeat its input",
                 where=Place.of(sight.model, sight.line),
-                cause=sight.called if inside else sight.line,
-                hint=f"predict the next token: give the model `{sight.argument}[:, :-1]`, and the loss the tokens from "
-                "the second on",
-                severity=None
-                if sight.attends and not (sight.recurs or sight.windows or sight.installed)
-                else Severity.SUSPICION,
-                data={"positions": sight.positions},
+                cause=sight.called if sight.label_name else sight.line,
+                hint=f"give the model `{sight.argument}[:, :-1]`, and the loss the tokens from the second on",
+                severity=None if sure else Severity.SUSPICION,
             )
 
 
