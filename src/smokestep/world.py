@@ -121,7 +121,8 @@ class Lab(Protocol):
     ) -> Outcome:
         """Make a call again, in evaluation mode unless `training`, with all random generators seeded.
 
-        What the user's code raises is told in the outcome. `losses`: also keep what losses inside were given.
+        What the user's code raises is told in the outcome. `losses`: also keep what losses inside were given;
+        automatic casting is then left out, where it runs without.
         """
         ...
 

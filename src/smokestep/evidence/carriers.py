@@ -47,12 +47,15 @@ def carrier_of(touches: Sequence[Touch], at: int, sizes: Collection[int], graph:
     pending: Touch | None = None  # scores of all positions with all, which a mask may still put right
     shaping: list[Touch] = []
     reduced: Touch | None = None
+    last: Touch | None = None  # a last state sums up all positions, where something reads it
     for touch in touches:
         before = [each for each in touch.reads if each.touched]
         made = touch.makes[:1] if touch.name in RECURRENT else touch.makes  # the last state stands at no position
         after = [each for each in made if each.touched]
         if not before or not after or touch.name in CUTTING:
             continue
+        if touch.name in RECURRENT and any(each.touched for each in touch.makes[1:]):
+            last = last or touch
         if all(_ahead(each, at, sizes) for each in after):
             if pending is not None and any(_square(each, sizes) for each in before):
                 pending, shaping = None, []
@@ -71,6 +74,7 @@ def carrier_of(touches: Sequence[Touch], at: int, sizes: Collection[int], graph:
                 shaping.append(touch)
             else:
                 return _scores(pending, shaping, graph)
+    reduced = reduced or last
     return None if reduced is None else Carrier(reduced.name, reduced.line, reduced.caller, reduces=True)
 
 

@@ -277,7 +277,7 @@ def _in_training(
     nudge = probe.nudged(aligned, sample, (row + aligned.offset,))
     first, nudged = probe.run(base, training=True), probe.run((*base, nudge), training=True)
     got = probe.lab.apart(aligned, first, nudged, sample=sample, samples=samples)
-    return got is not None and row in got[0].over(SAME)
+    return got is not None and row in _plainly(got[0])
 
 
 # ── what was declared ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,8 +15,7 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.tokens, self.places = nn.Embedding(20, 16), nn.Embedding(32, 16)
-        self.qkv = nn.Linear(16, 48)
-        self.head = nn.Linear(16, 20)
+        self.qkv, self.head = nn.Linear(16, 48), nn.Linear(16, 20)
 
     def forward(self, ids, past=None):
         start = 0 if past is None else past[0].shape[1]
@@ -33,11 +32,9 @@ def training():
     optimizer = torch.optim.Adam(model.parameters())
     def step(ids):
         optimizer.zero_grad()
-        logits, _ = model(ids[:, :-1])
-        loss = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:])
+        loss = F.cross_entropy(model(ids[:, :-1])[0].transpose(1, 2), ids[:, 1:])
         loss.backward()
         optimizer.step()
-        return loss
     return smokestep.Training(step, torch.randint(0, 20, (4, 10)))
 ```
 
@@ -47,8 +44,7 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.tokens, self.places = nn.Embedding(20, 16), nn.Embedding(32, 16)
-        self.qkv = nn.Linear(16, 48)
-        self.head = nn.Linear(16, 20)
+        self.qkv, self.head = nn.Linear(16, 48), nn.Linear(16, 20)
 
     def forward(self, ids, past=None):
         start = 0 if past is None else past[0].shape[1]
@@ -65,11 +61,9 @@ def training():
     optimizer = torch.optim.Adam(model.parameters())
     def step(ids):
         optimizer.zero_grad()
-        logits, _ = model(ids[:, :-1])
-        loss = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:])
+        loss = F.cross_entropy(model(ids[:, :-1])[0].transpose(1, 2), ids[:, 1:])
         loss.backward()
         optimizer.step()
-        return loss
     return smokestep.Training(step, torch.randint(0, 20, (4, 10)))
 ```
 

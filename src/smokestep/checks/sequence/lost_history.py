@@ -14,14 +14,11 @@ visible reason.
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.embed = nn.Embedding(20, 16)
-        self.qkv = nn.Linear(16, 48)
-        self.head = nn.Linear(16, 20)
+        self.embed, self.head = nn.Embedding(20, 16), nn.Linear(16, 20)
 
     def forward(self, ids):
         x = self.embed(ids)
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=torch.eye(ids.shape[1]).bool())
+        y = F.scaled_dot_product_attention(x, x, x, attn_mask=torch.eye(ids.shape[1]).bool())
         return self.head(x + y)
 
 def training():
@@ -29,11 +26,9 @@ def training():
     optimizer = torch.optim.Adam(model.parameters())
     def step(ids):
         optimizer.zero_grad()
-        logits = model(ids[:, :-1])
-        loss = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:])
+        loss = F.cross_entropy(model(ids[:, :-1]).transpose(1, 2), ids[:, 1:])
         loss.backward()
         optimizer.step()
-        return loss
     return smokestep.Training(step, torch.randint(0, 20, (4, 10)))
 ```
 
@@ -42,14 +37,11 @@ def training():
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.embed = nn.Embedding(20, 16)
-        self.qkv = nn.Linear(16, 48)
-        self.head = nn.Linear(16, 20)
+        self.embed, self.head = nn.Embedding(20, 16), nn.Linear(16, 20)
 
     def forward(self, ids):
         x = self.embed(ids)
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        y = F.scaled_dot_product_attention(x, x, x, is_causal=True)
         return self.head(x + y)
 
 def training():
@@ -57,11 +49,9 @@ def training():
     optimizer = torch.optim.Adam(model.parameters())
     def step(ids):
         optimizer.zero_grad()
-        logits = model(ids[:, :-1])
-        loss = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:])
+        loss = F.cross_entropy(model(ids[:, :-1]).transpose(1, 2), ids[:, 1:])
         loss.backward()
         optimizer.step()
-        return loss
     return smokestep.Training(step, torch.randint(0, 20, (4, 10)))
 ```
 

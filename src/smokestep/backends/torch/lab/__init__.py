@@ -96,7 +96,10 @@ class TorchLab:
         if not losses:
             return self._run(trial, edits, training, seed, ExitStack())
         heard = Overheard()
-        outcome = self._run(trial, edits, training, seed, heard)
+        outcome = self._run(trial, edits, training, seed, heard, cast=False)  # in half precision, little shows
+        if outcome.error and self._given[trial][1].eps():
+            heard = Overheard()
+            outcome = self._run(trial, edits, training, seed, heard)
         outcome.handle["losses"] = heard.found
         return outcome
 
@@ -197,13 +200,15 @@ class TorchLab:
             )
         return self._rerun
 
-    def _run(self, trial: int, edits: Sequence[Edit], training: bool, seed: int, inside: Any) -> Outcome:
+    def _run(
+        self, trial: int, edits: Sequence[Edit], training: bool, seed: int, inside: Any, *, cast: bool = True
+    ) -> Outcome:
         module, given = self._given[trial]
         with _alone(), _modes(module, training), self._kept(module) as kept:
             args, kwargs, tensors = edited(given, edits)
             versions = [tensor._version for _, tensor in tensors]
             output, error = None, None
-            with drawing(seed) as drawn, given.autocast():
+            with drawing(seed) as drawn, given.autocast() if cast else ExitStack():
                 try:
                     output = _called(module, args, kwargs, tensors, given, inside)
                 except Exception as raised:
@@ -217,7 +222,7 @@ class TorchLab:
             drew=drawn.drew,
             kept=tuple(kept),
             wrote=wrote,
-            handle={"outputs": found, "eps": given.eps()},
+            handle={"outputs": found, "eps": given.eps() if cast else 0.0},
         )
 
     @contextmanager
