@@ -122,8 +122,15 @@ class Lab(Protocol):
         """
         ...
 
-    def trail(self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit]) -> tuple[Touch, ...]:
+    def trail(
+        self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit], *, seeds: tuple[int, int] = (0, 0)
+    ) -> tuple[Touch, ...]:
         """Make a call twice, with `edits` and with `nudged`: the operations whose inputs or results differ."""
+        ...
+
+    def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
+        """Make a call three times in a row, in evaluation mode: the buffers and tensor attributes that move each time
+        by the same fraction towards something, if the last output is then another one."""
         ...
 
     def batch(self) -> tuple[Tensor, ...]:

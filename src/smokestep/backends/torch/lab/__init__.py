@@ -19,6 +19,7 @@ from torch import nn
 from smokestep import facts
 from smokestep.backends.torch import snapshot
 from smokestep.backends.torch.calls import Called, flat
+from smokestep.backends.torch.lab.averages import Averages
 from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
 from smokestep.backends.torch.lab.drawing import drawing
@@ -87,14 +88,23 @@ class TorchLab:
             difference(name, first, second, dim, at, one.handle["eps"]) for (name, first), (_, second) in pairs
         )
 
-    def trail(self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit]) -> tuple[Touch, ...]:
+    def trail(
+        self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit], *, seeds: tuple[int, int] = (0, 0)
+    ) -> tuple[Touch, ...]:
         """Make a call twice, with `edits` and with `nudged`: the operations whose inputs or results differ."""
         runs = []
-        for each in (edits, nudged):
+        for each, seed in zip((edits, nudged), seeds, strict=True):
             follow = Followed()
-            self._run(trial, each, False, 0, follow)
+            self._run(trial, each, False, seed, follow)
             runs.append(follow)
         return touches(*runs)
+
+    def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
+        """The buffers and attributes that move as an average does when a call is made three times in a row."""
+        watched = Averages(self._given[trial][0])
+        once, last = self.run(trial, edits), self._run(trial, edits, False, 0, watched, times=3)
+        changed = any(each and each.beyond(0) for each in self.differences(once, last))
+        return watched.found() if changed and not once.drew else ()
 
     def batch(self) -> tuple[Described, ...]:
         """The tensors of the training's batch, under the names that edits use."""
@@ -115,7 +125,9 @@ class TorchLab:
             )
         return self._rerun
 
-    def _run(self, trial: int, edits: Sequence[Edit], training: bool, seed: int, inside: Any) -> Outcome:
+    def _run(
+        self, trial: int, edits: Sequence[Edit], training: bool, seed: int, inside: Any, *, times: int = 1
+    ) -> Outcome:
         module, given = self._given[trial]
         with _alone(), _modes(module, training), self._kept(module) as kept:
             args, kwargs, tensors = edited(given, edits)
@@ -123,7 +135,8 @@ class TorchLab:
             output, error = None, None
             with drawing(seed) as drawn, given.autocast():
                 try:
-                    output = _called(module, args, kwargs, tensors, given, inside)
+                    for _ in range(times):
+                        output = _called(module, args, kwargs, tensors, given, inside)
                 except Exception as raised:
                     error = raised
             wrote = tuple(n for (n, t), before in zip(tensors, versions, strict=True) if t._version != before)
