@@ -17,6 +17,7 @@ from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
 from smokestep.evidence.steps import Steps
+from smokestep.evidence.switching import Switched
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Tensor, Touch, Trial
 
 T = TypeVar("T")
@@ -131,6 +132,10 @@ class Lab(Protocol):
     def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
         """Make a call three times in a row, in evaluation mode: the buffers and tensor attributes that move each time
         by the same fraction towards something, if the last output is then another one."""
+        ...
+
+    def modes(self, trial: int) -> Switched:
+        """Which layers follow when the model of a call is put into training and into evaluation mode."""
         ...
 
     def batch(self) -> tuple[Tensor, ...]:

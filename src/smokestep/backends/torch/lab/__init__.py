@@ -19,6 +19,7 @@ from torch import nn
 from smokestep import facts
 from smokestep.backends.torch import snapshot
 from smokestep.backends.torch.calls import Called, flat
+from smokestep.backends.torch.lab import switch
 from smokestep.backends.torch.lab.averages import Averages
 from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
@@ -27,6 +28,7 @@ from smokestep.backends.torch.lab.steps import Fresh, Rerun
 from smokestep.backends.torch.lab.trail import Followed, touches
 from smokestep.backends.torch.reach import reachable
 from smokestep.evidence.flow import Flow
+from smokestep.evidence.switching import Switched
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Touch, Trial
 from smokestep.evidence.trials import Tensor as Described
 from smokestep.world import NotOffered
@@ -106,6 +108,21 @@ class TorchLab:
         changed = any(each and each.beyond(0) for each in self.differences(once, last))
         return watched.found() if changed and not once.drew else ()
 
+    def modes(self, trial: int) -> Switched:
+        """Which layers follow when the model of a call is put into training and into evaluation mode."""
+        module, name = self._given[trial][0], self._trials[trial].model
+        apart, ran = list(switch.hidden(module)), switch.Ran()
+        try:
+            with _alone(), self._switched(module, module.training), self._kept(module):
+                own = tuple(switch.overrides(module))
+            outcome = self._run(trial, (), False, 0, ran) if apart else None
+            if outcome is not None and outcome.error:
+                return Switched(name, (), own, f"its call could not be repeated in evaluation mode: {outcome.error}")
+            with _alone(), self._switched(module, False):
+                return Switched(name, tuple(switch.unreached(module, apart, ran.modules)), own)
+        except Exception as error:
+            return Switched(name, skipped=f"train() or eval() of the model raised {facts.told(error)}")
+
     def batch(self) -> tuple[Described, ...]:
         """The tensors of the training's batch, under the names that edits use."""
         return self._steps().batch()
@@ -129,7 +146,7 @@ class TorchLab:
         self, trial: int, edits: Sequence[Edit], training: bool, seed: int, inside: Any, *, times: int = 1
     ) -> Outcome:
         module, given = self._given[trial]
-        with _alone(), _modes(module, training), self._kept(module) as kept:
+        with _alone(), self._switched(module, training), self._kept(module) as kept:
             args, kwargs, tensors = edited(given, edits)
             versions = [tensor._version for _, tensor in tensors]
             output, error = None, None
@@ -151,16 +168,23 @@ class TorchLab:
             handle={"outputs": found, "eps": given.eps()},
         )
 
-    @contextmanager
-    def _kept(self, module: nn.Module) -> Iterator[list[str]]:
-        """Put the model's buffers and attributes back; gives the names of those that had changed."""
+    def _reached(self, module: nn.Module) -> dict[str, Any]:
         if id(module) not in self._state:
             self._state[id(module)] = {
                 name: thing
                 for name, thing in reachable(module).items()
                 if not isinstance(thing, nn.Parameter) and not isinstance(thing, Tensor) or _owned(thing)
             }
-        before = snapshot.snapshot(self._state[id(module)])
+        return self._state[id(module)]
+
+    def _switched(self, module: nn.Module, training: bool) -> AbstractContextManager[None]:
+        modules = [each for each in self._reached(module).values() if isinstance(each, nn.Module)]
+        return switch.switched(module, training, modules)
+
+    @contextmanager
+    def _kept(self, module: nn.Module) -> Iterator[list[str]]:
+        """Put the model's buffers and attributes back; gives the names of those that had changed."""
+        before = snapshot.snapshot(self._reached(module))
         changed: list[str] = []
         try:
             yield changed
@@ -186,17 +210,6 @@ def _called(module: Any, args: Any, kwargs: Any, tensors: Any, given: Given, ins
             tensor.requires_grad_()
     with torch.enable_grad(), inside:
         return module(*args, **kwargs)
-
-
-@contextmanager
-def _modes(module: nn.Module, training: bool) -> Iterator[None]:
-    before = [(each, each.training) for each in module.modules()]
-    module.train(training)
-    try:
-        yield
-    finally:
-        for each, mode in before:
-            each.training = mode
 
 
 @contextmanager
