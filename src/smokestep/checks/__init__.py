@@ -31,6 +31,7 @@ TABLE: tuple[str, ...] = (
     "mode.evaluation_updates",
     "mode.frozen_statistics",
     "mode.inference_normalization",
+    "mode.mutated_input",
     "mode.overridden_train",
     "mode.random_evaluation",
     "mode.single_sample_normalization",

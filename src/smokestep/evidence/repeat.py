@@ -33,6 +33,10 @@ FORMS = frozenset(
     "to type type_as float half bool int view reshape unsqueeze squeeze expand expand_as logical_not __invert__ "
     "bitwise_not broadcast_to contiguous detach".split()
 )
+VIEWS = frozenset(
+    "view reshape view_as __getitem__ transpose permute t T mT squeeze unsqueeze flatten unflatten detach data chunk "
+    "split unbind narrow select diagonal expand movedim swapaxes contiguous to float".split()
+)  # what may hand on the same memory; that it did is known from the call itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,26 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
+class Write:
+    """An argument that a call writes into: by which operation, and the line that reads it after the call, if one does.
+
+    `given`: it is data that the step was given, not something made in the step for this call.
+    """
+
+    argument: str
+    name: str
+    line: Line | None
+    again: Line | None
+    given: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Repeated:
     """What was seen of one model. `skipped` is the reason why nothing could be, all else is then empty.
 
     `apart`: by which part of its scale an output differs between two calls that only draw other random numbers.
-    `averages`: tensors that evaluation moves as a running average, with the line that does.
+    `averages`: tensors that evaluation moves as a running average, with the line that does. `writes`: its arguments
+    that it writes into.
     """
 
     model: str
@@ -62,6 +81,7 @@ class Repeated:
     apart: float = 0.0
     draws: tuple[Draw, ...] = ()
     averages: tuple[tuple[str, Line | None], ...] = ()
+    writes: tuple[Write, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +122,8 @@ def _repeated(lab: Lab, trial: Trial, edits: Sequence[Edit], graph: Graph) -> Re
             break
     moved = lab.averages(trial.index, edits) if first.kept else ()
     averages = tuple((name, _writing(graph, name)) for name in moved)
-    return Repeated(trial.model, line, trial.installed, apart=apart, draws=draws, averages=averages)
+    writes = tuple(each for name in first.wrote for each in _written(trial, name, graph))
+    return Repeated(trial.model, line, trial.installed, "", apart, draws, averages, writes)
 
 
 def _drawn(touches: Sequence[Touch], graph: Graph) -> list[Draw]:
@@ -157,6 +178,24 @@ def _learned(value: int, graph: Graph) -> bool:
     if maker is not None and (maker.name.endswith("_like") or maker.name.startswith(("new_", "full", "ones"))):
         return False  # only the shape was read
     return any(graph.values[each].kind == "parameter" for each in graph.backward_of([value]) if each in graph.values)
+
+
+def _written(trial: Trial, name: str, graph: Graph) -> list[Write]:
+    argument = trial.argument(name)
+    if argument is None or argument.value not in graph.values:
+        return []
+    start = graph.values[argument.value]
+    call = next((each for each in graph.calls if start.id in dict(each.inputs).values()), None)
+    makers = [graph.maker(value) for value in call.outputs] if call else []
+    end = max((op.id for op in makers if op is not None), default=0)
+    same = graph.forward_of([start.id], through=lambda op: op.name in VIEWS and (not call or op.id > call.index))
+    for op in graph.ops:
+        if op.inplace and op.reads and op.reads[0] in same and call and call.index < op.id <= end:
+            held = {*op.makes, *same}
+            later = [each for each in graph.ops if each.id > end and each.line and not held.isdisjoint(each.reads)]
+            again = next((each.caller for each in later if each.name != "alias"), None)
+            return [Write(name, op.name, op.caller or op.line, again, graph.maker(start.id) is None)]
+    return []
 
 
 def _writing(graph: Graph, name: str) -> Line | None:

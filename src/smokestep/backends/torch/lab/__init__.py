@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from smokestep import facts
-from smokestep.backends.torch import snapshot
+from smokestep.backends.torch import snapshot, sources
 from smokestep.backends.torch.calls import Called, flat
 from smokestep.backends.torch.lab import switch
 from smokestep.backends.torch.lab.averages import Averages
@@ -122,6 +122,8 @@ class TorchLab:
                 return Switched(name, tuple(switch.unreached(module, apart, ran.modules)), own)
         except Exception as error:
             return Switched(name, skipped=f"train() or eval() of the model raised {facts.told(error)}")
+        finally:
+            sources.forget()
 
     def batch(self) -> tuple[Described, ...]:
         """The tensors of the training's batch, under the names that edits use."""
