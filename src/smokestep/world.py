@@ -16,6 +16,7 @@ from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
+from smokestep.evidence.roundtrip import Resumed, Trip
 from smokestep.evidence.steps import Steps
 from smokestep.evidence.switching import Switched
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Tensor, Touch, Trial
@@ -136,6 +137,14 @@ class Lab(Protocol):
 
     def modes(self, trial: int) -> Switched:
         """Which layers follow when the model of a call is put into training and into evaluation mode."""
+        ...
+
+    def round_trip(self, trial: int) -> Trip:
+        """Save the model of a call, load it into one built afresh with another seed, and compare their outputs."""
+        ...
+
+    def resume(self) -> Resumed:
+        """Train, save and train on, and go on in a training built afresh that loads what was saved."""
         ...
 
     def batch(self) -> tuple[Tensor, ...]:

@@ -18,6 +18,16 @@ from tests.corpus.cases import CASES, expected, load
 
 import smokestep
 from smokestep.checks import TABLE
+from smokestep.checks import load as load_checks
+
+
+ON_REQUEST = {check.name for check in load_checks() if check.on_request}
+
+
+def selected(case: str) -> tuple[str, ...]:
+    """The checks that examine a case: all that run by default, and those on request that are marked in it."""
+    marked = sorted({name for name, _ in expected(CASES[case])} & ON_REQUEST)
+    return ("default", *marked) if marked else ()
 
 
 @functools.cache
@@ -29,7 +39,7 @@ def examined(case: str, factory: str) -> smokestep.Report:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about some of these faults, and that is not the point
-            return smokestep.examine(getattr(module, factory))
+            return smokestep.examine(getattr(module, factory), select=selected(case))
     finally:
         torch.set_num_threads(threads)
 

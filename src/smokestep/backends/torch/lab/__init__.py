@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from torch import nn
 from smokestep import facts
 from smokestep.backends.torch import snapshot, sources
 from smokestep.backends.torch.calls import Called, flat
-from smokestep.backends.torch.lab import switch
+from smokestep.backends.torch.lab import roundtrip, switch
 from smokestep.backends.torch.lab.averages import Averages
 from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
@@ -28,6 +29,7 @@ from smokestep.backends.torch.lab.steps import Fresh, Rerun
 from smokestep.backends.torch.lab.trail import Followed, touches
 from smokestep.backends.torch.reach import reachable
 from smokestep.evidence.flow import Flow
+from smokestep.evidence.roundtrip import Resumed, Trip
 from smokestep.evidence.switching import Switched
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Touch, Trial
 from smokestep.evidence.trials import Tensor as Described
@@ -125,6 +127,34 @@ class TorchLab:
         finally:
             sources.forget()
 
+    def round_trip(self, trial: int) -> Trip:
+        """Save the model of a call, load it into one built afresh with another seed, and compare their outputs."""
+        (module, _), known = self._given[trial], self._trials[trial]
+        rows = next((each.shape[0] for each in known.arguments if each.shape), -1)
+
+        def outcome(other: nn.Module) -> Any:
+            done = self._run(trial, (), False, 0, ExitStack(), other=other)
+            if other is not module:
+                self._state.pop(id(other), None)
+            if done.error:
+                raise NotOffered(f"its call could not be repeated in evaluation mode: {done.error}")
+            return done.handle["outputs"]
+
+        about = Trip(known.model, known.definition or known.line)
+        try:
+            with _alone():
+                return roundtrip.trip(self._steps(), module, about, rows, outcome)
+        except NotOffered as error:
+            return replace(about, skipped=str(error))
+
+    def resume(self) -> Resumed:
+        """Train, save and train on, and go on in a training built afresh that loads what was saved."""
+        try:
+            with _alone():
+                return roundtrip.resume(self._steps())
+        except NotOffered as error:
+            return Resumed(skipped=str(error))
+
     def batch(self) -> tuple[Described, ...]:
         """The tensors of the training's batch, under the names that edits use."""
         return self._steps().batch()
@@ -145,9 +175,18 @@ class TorchLab:
         return self._rerun
 
     def _run(
-        self, trial: int, edits: Sequence[Edit], training: bool, seed: int, inside: Any, *, times: int = 1
+        self,
+        trial: int,
+        edits: Sequence[Edit],
+        training: bool,
+        seed: int,
+        inside: Any,
+        *,
+        times: int = 1,
+        other: nn.Module | None = None,
     ) -> Outcome:
         module, given = self._given[trial]
+        module = module if other is None else other
         with _alone(), self._switched(module, training), self._kept(module) as kept:
             args, kwargs, tensors = edited(given, edits)
             versions = [tensor._version for _, tensor in tensors]
