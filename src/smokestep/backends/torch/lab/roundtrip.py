@@ -21,6 +21,7 @@ from smokestep.backends.torch.lab.leaves import Leaf, fits, leaves, same
 from smokestep.backends.torch.lab.steps import Fresh, Rerun
 from smokestep.backends.torch.quiet import quiet
 from smokestep.backends.torch.reach import reachable
+from smokestep.backends.torch.trace import storage
 from smokestep.backends.torch.vocabulary import bare_name, tensors_in
 from smokestep.evidence.roundtrip import Lost, Resumed, Trip
 from smokestep.world import NotOffered
@@ -45,22 +46,23 @@ class Born(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        known = [self._origins[id(t)] for t in tensors_in([args, kwargs]) if id(t) in self._origins]
-        origin = known[0][1] if known else frames.position()[1] if bare_name(func) in DRAWS and _in_module() else None
+        known = [found for each in tensors_in([args, kwargs]) if (found := self.origin(each)) is not None]
+        origin = known[0] if known else frames.position()[1] if bare_name(func) in DRAWS and _in_module() else None
         if origin is not None:
             for each in tensors_in(result):
-                self._origins[id(each)] = each, origin  # kept alive: an identity is then not used again
+                self._origins.setdefault(storage(each), (each, origin))  # kept alive: its memory is not used again
         return result
 
     def origin(self, tensor: Any) -> Any:
         """The line of the draw, if there was one."""
-        return self._origins.get(id(tensor), (None, None))[1]
+        return self._origins.get(storage(tensor), (None, None))[1] if isinstance(tensor, Tensor) else None
 
 
 def _in_module() -> bool:
     frame = frames.user_frame()
     while frame is not None:
-        if isinstance(frame.f_locals.get("self"), nn.Module):
+        first = frame.f_code.co_varnames[:1]
+        if first and isinstance(frame.f_locals.get(first[0]), nn.Module):
             return True
         frame = frame.f_back
     return False
@@ -94,7 +96,7 @@ def trip(
         fresh = twin(stack.enter_context(rerun.fresh(seed=SEEDS[0])).training, name, module)
         first = outcome(module)
         try:
-            fresh.load_state_dict(_saved(module.state_dict()))
+            fresh.load_state_dict(_loaded(_saved(module.state_dict())))
         except Exception as error:
             return _with(known, refused=facts.told(error))
         apart = _apart(first, outcome(fresh))
@@ -114,6 +116,9 @@ def trip(
         for each in names:
             theirs[each].put(mine[each].copy())
         if _apart(first, outcome(fresh)):
+            later = [each for each in mine if each not in theirs and isinstance(mine[each].value, Tensor)]
+            if later:  # a hidden state or a cache: a model built afresh has none yet
+                return _with(known, skipped=f"it keeps {later[0]}, which a model built afresh does not have yet")
             return _with(known, apart, skipped="the output differs after loading, and no attribute explains it")
         lost = []
         for each in names[:EACH]:
@@ -121,9 +126,18 @@ def trip(
             if len(names) == 1 or _apart(first, outcome(fresh)):
                 other = others.get(each)
                 changed = other is not None and same(other.value, before[each])
-                lost.append(_lost(each, mine[each], changed, born.origin(other.value) if other else None, rows))
+                origin = born.origin(other.value) if other and not _apart_on_purpose(module, mine[each]) else None
+                lost.append(_lost(each, mine[each], changed, origin, rows))
             theirs[each].put(mine[each].copy())
         return _with(known, apart, lost=tuple(lost))
+
+
+def _apart_on_purpose(module: nn.Module, leaf: Leaf) -> bool:
+    """Whether it belongs to a frozen network that the model keeps out of its own state: loaded by other means."""
+    owner = leaf.keeper if isinstance(leaf.keeper, nn.Module) else None
+    hidden = owner is not None and all(owner is not each for each in module.modules())
+    frozen = owner is not None and not any(each.requires_grad for each in owner.parameters())
+    return (hidden and frozen) or (isinstance(leaf.value, nn.Parameter) and not leaf.value.requires_grad)
 
 
 def _with(known: Trip, apart: float = 0.0, lost: tuple[Lost, ...] = (), refused: str = "", skipped: str = "") -> Trip:
@@ -142,12 +156,16 @@ def _assigned(leaf: Leaf) -> Any:
     return sources.built_at(type(leaf.keeper), leaf.key) if leaf.key and leaf.keeper is not None else None
 
 
-def _saved(state: Any) -> Any:
-    """Written and read, as to a file."""
+def _saved(state: Any) -> bytes:
+    """Written, as to a file."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    buffer.seek(0)
-    return torch.load(buffer, weights_only=False)
+    return buffer.getvalue()
+
+
+def _loaded(state: bytes) -> Any:
+    """Read anew each time: an optimizer goes on with the very tensors that it loads."""
+    return torch.load(io.BytesIO(state), weights_only=False)
 
 
 def _apart(ones: Sequence[tuple[str, Tensor]], others: Sequence[tuple[str, Tensor]]) -> float:
@@ -208,7 +226,7 @@ def resume(rerun: Rerun) -> Resumed:
                 return _gap(wanted, _trained(fresh.training)), {}, {}
             objects = stateful(fresh.training)
             for name, state in saved.items():
-                objects[name].load_state_dict(state)
+                objects[name].load_state_dict(_loaded(state))
             found = leaves(fresh.training)
             missing = {
                 name: leaf
@@ -247,7 +265,7 @@ def resume(rerun: Rerun) -> Resumed:
     for name in needed:
         owner = _owner(name, objects)
         if owner is None:
-            loose.append(name)
+            loose.append(name.removesuffix("'s cell"))
         else:
             leaf, module = missing[name], isinstance(owner, nn.Module)
             tensor = isinstance(leaf.value, Tensor)
