@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
+from smokestep.evidence.loading import Loading
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
@@ -38,6 +39,7 @@ class Recording:
     modes: Modes
     numbers: Numbers
     declared: Declared
+    loading: Loading = Loading()
     seconds: float = 0.0
 
     @property

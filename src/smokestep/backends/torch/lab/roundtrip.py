@@ -95,6 +95,8 @@ def trip(
         name = name_in(rerun.training, module)
         fresh = twin(stack.enter_context(rerun.fresh(seed=SEEDS[0])).training, name, module)
         first = outcome(module)
+        if _apart(first, outcome(module)):
+            return _with(known, skipped="two equal calls of it differ")
         try:
             fresh.load_state_dict(_loaded(_saved(module.state_dict())))
         except Exception as error:
