@@ -17,7 +17,7 @@ from smokestep.evidence.loading import Loading
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
-from smokestep.evidence.roundtrip import Resumed, Trip
+from smokestep.evidence.roundtrip import Rebuilt, Resumed, Trip
 from smokestep.evidence.steps import Steps
 from smokestep.evidence.switching import Switched
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Tensor, Touch, Trial
@@ -147,6 +147,10 @@ class Lab(Protocol):
 
     def resume(self) -> Resumed:
         """Train, save and train on, and go on in a training built afresh that loads what was saved."""
+        ...
+
+    def rebuilt(self) -> Rebuilt:
+        """Build the training twice with one seed, and make one step of each."""
         ...
 
     def batch(self) -> tuple[Tensor, ...]:

@@ -20,7 +20,6 @@ import smokestep
 from smokestep.checks import TABLE
 from smokestep.checks import load as load_checks
 
-
 ON_REQUEST = {check.name for check in load_checks() if check.on_request}
 
 

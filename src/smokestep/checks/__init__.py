@@ -10,6 +10,7 @@ TABLE: tuple[str, ...] = (
     "loop.cleared_gradients",
     "loop.closure_without_backward",
     "loop.early_scheduler",
+    "loop.irreproducible",
     "loop.misplaced_clip",
     "loop.no_step",
     "loop.repeated_update",

@@ -182,7 +182,7 @@ def _learned(value: int, graph: Graph) -> bool:
 
 def _written(trial: Trial, name: str, graph: Graph) -> list[Write]:
     argument = trial.argument(name)
-    if argument is None or argument.value not in graph.values:
+    if argument is None or argument.value is None or argument.value not in graph.values:
         return []
     start = graph.values[argument.value]
     call = next((each for each in graph.calls if start.id in dict(each.inputs).values()), None)

@@ -22,14 +22,15 @@ class Lost:
 
     `origin`: drawn (by the model's own code when it is built, at `line`) · changed (by training) · made (otherwise:
     from the data, for instance) · passing (it has a row for each sample: a hidden state, a cache).
-    `owner`: the class of what has a state_dict that leaves it out, "" if there is none; `module`: that is a module.
+    `owner`: the class of what has a state_dict that leaves it out, "" if there is none, and its `kind`: optimizers and
+    schedulers are made to be resumed from theirs.
     """
 
     name: str
     origin: Literal["drawn", "changed", "made", "passing"]
     line: Line | None = None
     owner: str = ""
-    module: bool = False
+    kind: Literal["module", "optimizer", "other"] = "other"
     tensor: bool = True
 
 
@@ -85,9 +86,9 @@ class Resumed:
 class Rebuilt:
     """Two trainings built with the same seed, and one step of each.
 
-    `built`: names of what differs between them before the step, by its kind (tensor, generator); `parameters`: trained
-    parameters that differ after it; `losses`: the two losses, where they differ. `unseeded`: calls that asked the system
-    for a seed, with their lines.
+    `tensors`, `generators`: names of what differs between them before the step; `parameters`: trained parameters that
+    differ after it; `losses`: the two losses, where they differ. `unseeded`: calls that asked the system for a seed,
+    with their lines.
     """
 
     experiment: ClassVar[str] = "the training built twice with one seed, and one step of each"

@@ -1,4 +1,4 @@
-"""Switching: which layers `train()` and `eval()` of a model reach, and what is made of these two methods by its classes.
+"""Switching: which layers `train()` and `eval()` of a model reach, and what its classes make of these two methods.
 
 Asked of the model itself: it is switched, made to run its recorded call, and looked at.
 """

@@ -18,8 +18,8 @@ from smokestep.backends.torch import frames
 from smokestep.backends.torch.by_hand import ByHand
 from smokestep.backends.torch.calls import Noted, number
 from smokestep.backends.torch.frames import Raw
-from smokestep.backends.torch.meters import Book, Tracked
 from smokestep.backends.torch.loads import LoadLog
+from smokestep.backends.torch.meters import Book, Tracked
 from smokestep.backends.torch.modes import ModeLog
 from smokestep.backends.torch.naming import Words
 from smokestep.backends.torch.quiet import quiet, unreal

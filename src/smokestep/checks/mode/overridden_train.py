@@ -7,8 +7,8 @@ does not hand the mode on to its layers. Keeping some layers in evaluation mode 
 left alone.
 
 ## Why it matters
-`Module.eval()` calls `self.train(False)`, and every module calls `train(mode)` on its children: what overrides it is run
-whenever something around it is switched, and decides for everything below it.
+`Module.eval()` calls `self.train(False)`, and every module calls `train(mode)` on its children: what overrides it is
+run whenever something around it is switched, and decides for everything below it.
 
 ## Bad
 ```python
@@ -101,7 +101,9 @@ def _wrong(own: Override) -> list[tuple[str, str]]:
     found = []
     if own.other:
         what = "has another meaning than PyTorch's: `model.train()` and `model.eval()` call it, and switch nothing"
-        found.append((what, f"give the method another name, such as `{'fit' if own.method == 'train' else 'evaluate'}`"))
+        found.append(
+            (what, f"give the method another name, such as `{'fit' if own.method == 'train' else 'evaluate'}`")
+        )
     if own.stuck:
         what = f"leaves {abridged(list(own.stuck))} in training mode when the model is put into evaluation mode"
         found.append((what, f"call `super().{own.method}({'mode' if own.method == 'train' else ''})` in it"))

@@ -2,9 +2,10 @@
 
 ## What it finds
 A model whose output differs between two equal calls in evaluation mode, because it still adds Gaussian noise of a fixed
-scale to what it computes, multiplies it by a random mask and scales up what is left, or drops attention weights (`dropout_p` is passed without
-asking whether the model trains). What is sampled on purpose is left alone: reparameterised or discrete samples, noise of
-a learned or scheduled scale, random indices, and noise that is used twice.
+scale to what it computes, multiplies it by a random mask and scales up what is left, or drops attention weights
+(`dropout_p` is passed without asking whether the model trains). What is sampled on purpose is left alone:
+reparameterised or discrete samples, noise of a learned or scheduled scale, random indices, and noise that is used
+twice.
 
 ## Why it matters
 The evaluation is noisy and too low, two runs of it differ, and nothing in the training itself looks wrong.

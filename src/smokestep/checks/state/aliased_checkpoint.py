@@ -5,8 +5,8 @@ A `state_dict` made in a step and still held after it, whose tensors are the mem
 updates. Only where the step is handed over: in a script, a variable may hold it by chance.
 
 ## Why it matters
-`best = model.state_dict()` does not keep the best weights: it keeps the model. Loading it at the end changes nothing, and
-the weights are those of the last step.
+`best = model.state_dict()` does not keep the best weights: it keeps the model. Loading it at the end changes nothing,
+and the weights are those of the last step.
 
 ## Bad
 ```python
@@ -52,8 +52,8 @@ def training():
 When it is a view of the living weights on purpose.
 
 ## Source
-PyTorch's tutorial "Saving and loading models": "`best_model_state = model.state_dict()` returns a reference to the state
-and not its copy", and will keep getting updated.
+PyTorch's tutorial "Saving and loading models": "`best_model_state = model.state_dict()` returns a reference to the
+state and not its copy", and will keep getting updated.
 """
 
 from __future__ import annotations

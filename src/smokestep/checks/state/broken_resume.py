@@ -2,10 +2,10 @@
 
 ## What it finds
 The training runs two steps and is saved: the `state_dict` of everything that has one. A training built afresh with the
-same seed loads it, gets the same random numbers, and goes on; the parameters must be those of the uninterrupted run. Where
-they are not, what is missing is put in place until they are. Left out by an optimizer or another object with a
-`state_dict` of its own, it is a defect; by a module, a suspicion. What the step's own variables keep is left to whoever
-saves them.
+same seed loads it, gets the same random numbers, and goes on; the parameters must be those of the uninterrupted run.
+Where they are not, what is missing is put in place until they are. Left out by an optimizer or scheduler, which are
+made to be resumed from their `state_dict`, it is a defect; by another object that has one, a suspicion. What the step's
+own variables keep is left to whoever saves them.
 
 ## Why it matters
 A resumed training that has lost a step count or a running average does not fail: it trains with another learning rate,
@@ -93,9 +93,9 @@ def broken_resume(resumed: Resumed) -> Iterator[Said]:
             where=Place.of(lost.name, lost.line),
             cause=lost.line,
             hint="register it as a buffer"
-            if lost.module
+            if lost.kind == "module"
             else "keep it in `self.state` or in the parameter groups, or add it to `state_dict` and `load_state_dict`",
-            severity=Severity.SUSPICION if lost.module else None,
+            severity=None if lost.kind == "optimizer" else Severity.SUSPICION,
             subjects=(lost.name,),
             data={"apart": resumed.apart, "steps": resumed.steps},
         )

@@ -1,8 +1,8 @@
 """Finds a checkpoint of which `load_state_dict(strict=False)` loaded nothing at all.
 
 ## What it finds
-A call with `strict=False` whose keys all have no place in the module (a prefix such as `module.` or `model.` too many or
-too few), while the module has keys of its own, and nothing was loaded into it afterwards.
+A call with `strict=False` whose keys all have no place in the module (a prefix such as `module.` or `model.` too many
+or too few), while the module has keys of its own, and nothing was loaded into it afterwards.
 
 ## Why it matters
 With `strict=False` nothing is raised: the model that was to be fine-tuned starts from random weights, and trains.

@@ -20,7 +20,7 @@ from torch import nn
 from smokestep import facts
 from smokestep.backends.torch import snapshot, sources
 from smokestep.backends.torch.calls import Called, flat
-from smokestep.backends.torch.lab import roundtrip, switch
+from smokestep.backends.torch.lab import rebuild, roundtrip, switch
 from smokestep.backends.torch.lab.averages import Averages
 from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
@@ -29,7 +29,7 @@ from smokestep.backends.torch.lab.steps import Fresh, Rerun
 from smokestep.backends.torch.lab.trail import Followed, touches
 from smokestep.backends.torch.reach import reachable
 from smokestep.evidence.flow import Flow
-from smokestep.evidence.roundtrip import Resumed, Trip
+from smokestep.evidence.roundtrip import Rebuilt, Resumed, Trip
 from smokestep.evidence.switching import Switched
 from smokestep.evidence.trials import Difference, Edit, Outcome, Stepped, Touch, Trial
 from smokestep.evidence.trials import Tensor as Described
@@ -154,6 +154,14 @@ class TorchLab:
                 return roundtrip.resume(self._steps())
         except NotOffered as error:
             return Resumed(skipped=str(error))
+
+    def rebuilt(self) -> Rebuilt:
+        """Build the training twice with one seed, and make one step of each."""
+        try:
+            with _alone():
+                return rebuild.rebuilt(self._steps())
+        except NotOffered as error:
+            return Rebuilt(skipped=str(error))
 
     def batch(self) -> tuple[Described, ...]:
         """The tensors of the training's batch, under the names that edits use."""

@@ -49,7 +49,9 @@ def leaves(root: Any) -> dict[str, Leaf]:
         if isinstance(thing, Tensor):
             found[name] = Leaf(thing, _into(thing), *keepers.get(id(thing), (None, "")))
         elif numpy is not None and isinstance(thing, numpy.ndarray):
-            found[name] = Leaf(thing, lambda new, at=thing: at.__setitem__(..., new), *keepers.get(id(thing), (None, "")))
+            found[name] = Leaf(
+                thing, lambda new, at=thing: at.__setitem__(..., new), *keepers.get(id(thing), (None, ""))
+            )
         else:
             for label, key, value, put in _numbers(name, thing):
                 found.setdefault(label, Leaf(value, put, thing, key))
@@ -84,7 +86,9 @@ def _into(tensor: Tensor) -> Callable[[Any], None]:
 
 
 def _fields(thing: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(thing, nn.Module) or (not isinstance(thing, (Tensor, dict, list, tuple, Globals)) and followed(thing)):
+    if isinstance(thing, nn.Module) or (
+        not isinstance(thing, (Tensor, dict, list, tuple, Globals)) and followed(thing)
+    ):
         yield from attributes(thing).items()
 
 

@@ -151,7 +151,7 @@ def _lost(name: str, leaf: Leaf, changed: bool, origin: Any, rows: int) -> Lost:
     passing = changed and tensor and rows in leaf.value.shape
     kind: Any = "passing" if passing else "changed" if changed else "drawn" if origin is not None else "made"
     line = frames.line_of(origin) or _assigned(leaf)
-    return Lost(name, kind, line, type(leaf.keeper).__name__, isinstance(leaf.keeper, nn.Module), tensor)
+    return Lost(name, kind, line, type(leaf.keeper).__name__, "module", tensor)
 
 
 def _assigned(leaf: Leaf) -> Any:
@@ -191,7 +191,8 @@ def stateful(training: Any) -> dict[str, Any]:
     found = {
         name: thing
         for name, thing in reachable(training).items()
-        if callable(getattr(type(thing), "state_dict", None)) and callable(getattr(type(thing), "load_state_dict", None))
+        if callable(getattr(type(thing), "state_dict", None))
+        and callable(getattr(type(thing), "load_state_dict", None))
     }
     inside = {
         id(below)
@@ -211,9 +212,9 @@ def resume(rerun: Rerun) -> Resumed:
             _steps(fresh)
             saved = {name: _saved(each.state_dict()) for name, each in stateful(fresh.training).items()}
             values = {name: leaf.copy() for name, leaf in leaves(fresh.training).items()}
-            generators, random = _generators(fresh.training), states()
+            private, random = generators(fresh.training), states()
             _steps(fresh)
-            wanted = _trained(fresh.training)
+            wanted = trained(fresh.training)
     except _Raised as error:
         return Resumed(skipped=f"a step of a training built afresh raised {error}")
     except Exception as error:
@@ -225,7 +226,7 @@ def resume(rerun: Rerun) -> Resumed:
             if names is None:  # without any interruption
                 _steps(fresh)
                 _steps(fresh)
-                return _gap(wanted, _trained(fresh.training)), {}, {}
+                return _gap(wanted, trained(fresh.training)), {}, {}
             objects = stateful(fresh.training)
             for name, state in saved.items():
                 objects[name].load_state_dict(_loaded(state))
@@ -238,13 +239,13 @@ def resume(rerun: Rerun) -> Resumed:
             for name in names:
                 if name in missing:
                     missing[name].put(values[name])
-            for name, state in _generators(fresh.training).items():
-                if name in generators:
-                    _put_generator(state[0], generators[name][1])
+            for name, state in generators(fresh.training).items():
+                if name in private:
+                    _put_generator(state[0], private[name][1])
             for put, state in random:
                 put(state)
             _steps(fresh)
-            return _gap(wanted, _trained(fresh.training)), missing, objects
+            return _gap(wanted, trained(fresh.training)), missing, objects
 
     try:
         if again(None)[0]:
@@ -253,7 +254,9 @@ def resume(rerun: Rerun) -> Resumed:
         if not apart:
             return Resumed(STEPS)
         if again(tuple(missing))[0]:
-            return Resumed(STEPS, apart, skipped="it goes on differently for what cannot be seen, such as its data's order")
+            return Resumed(
+                STEPS, apart, skipped="it goes on differently for what cannot be seen, such as its data's order"
+            )
         needed = [
             name
             for name in list(missing)[:EACH]
@@ -269,9 +272,9 @@ def resume(rerun: Rerun) -> Resumed:
         if owner is None:
             loose.append(name.removesuffix("'s cell"))
         else:
-            leaf, module = missing[name], isinstance(owner, nn.Module)
+            leaf, kind = missing[name], _kind(owner)
             tensor = isinstance(leaf.value, Tensor)
-            lost.append(Lost(name, "changed", _assigned(leaf), type(owner).__name__, module, tensor))
+            lost.append(Lost(name, "changed", _assigned(leaf), type(owner).__name__, kind, tensor))
     return Resumed(STEPS, apart, tuple(lost), tuple(loose))
 
 
@@ -287,7 +290,7 @@ def _steps(fresh: Fresh, count: int = STEPS) -> None:
                 raise _Raised(done.error)
 
 
-def _trained(training: Any) -> dict[str, Tensor]:
+def trained(training: Any) -> dict[str, Tensor]:
     """A copy of every parameter that an optimizer or a module holds, by name."""
     with quiet():
         return {
@@ -308,12 +311,18 @@ def _gap(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> float:
     return max(apart, default=0.0)
 
 
+def _kind(owner: Any) -> Any:
+    if isinstance(owner, nn.Module):
+        return "module"
+    return "optimizer" if isinstance(owner, (torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler)) else "other"
+
+
 def _owner(name: str, objects: Mapping[str, Any]) -> Any:
     above = [each for each in objects if each and name.startswith((f"{each}.", f"{each}["))]
     return objects[max(above, key=len)] if above else None
 
 
-def _generators(training: Any) -> dict[str, tuple[Any, Any]]:
+def generators(training: Any) -> dict[str, tuple[Any, Any]]:
     """Every private random generator that a training reaches, by name, with its state."""
     found = {}
     for name, each in reachable(training).items():

@@ -105,7 +105,9 @@ class Rerun:
     def building(self) -> None:
         """Raises `NotOffered` where the training cannot be built afresh."""
         if self._factory is None:
-            raise NotOffered("a training handed over as it is cannot be built afresh: hand over a function that builds it")
+            raise NotOffered(
+                "a training handed over as it is cannot be built afresh: hand over a function that builds it"
+            )
 
     @contextmanager
     def fresh(self, *, seed: int = 0) -> Iterator[Fresh]:
