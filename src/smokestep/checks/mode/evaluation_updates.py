@@ -81,10 +81,11 @@ def evaluation_updates(repeats: Repeats) -> Iterator[Said]:
     for model in repeats.models:
         if model.skipped:
             yield NotApplicable(model.skipped)
-        lines: dict[Line | None, list[str]] = {}
-        for name, line in model.averages:
-            lines.setdefault(line or model.line, []).append(name)
-        for line, names in lines.items():
+        owners: dict[str, dict[str, Line | None]] = {}
+        for name, at in model.averages:
+            owners.setdefault(name.rpartition(".")[0], {})[name] = at
+        for names in owners.values():
+            line = next((at for at in names.values() if at), model.line)
             those = ", ".join(names)
             yield Finding(
                 f"{those} goes on as a running average in evaluation mode, and the output changes with it",
