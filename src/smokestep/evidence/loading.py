@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Load:
     """One call of `load_state_dict(strict=False)`: how many of the given keys it found a place for, one key of the
-    module that was not given, and one that was given and has no place. `later`: something was loaded afterwards."""
+    module that was not given, and one that was given and has no place. `later`: something was loaded into it
+    afterwards, or into another module from the same line."""
 
     module: str
     given: int

@@ -6,6 +6,7 @@ by what is done with the numbers drawn.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -32,6 +33,10 @@ COMPARES = frozenset("lt gt le ge __lt__ __gt__ __le__ __ge__ floor floor_ less 
 FORMS = frozenset(
     "to type type_as float half bool int view reshape unsqueeze squeeze expand expand_as logical_not __invert__ "
     "bitwise_not broadcast_to contiguous detach".split()
+)
+# what a caller hands over to be written into
+STATES = frozenset(
+    "cache caches past state states hidden h memory mem mems buffer out output outputs carry kv cached".split()
 )
 VIEWS = frozenset(
     "view reshape view_as __getitem__ transpose permute t T mT squeeze unsqueeze flatten unflatten detach data chunk "
@@ -183,6 +188,8 @@ def _learned(value: int, graph: Graph) -> bool:
 def _written(trial: Trial, name: str, graph: Graph) -> list[Write]:
     argument = trial.argument(name)
     if argument is None or argument.value is None or argument.value not in graph.values:
+        return []
+    if not STATES.isdisjoint(re.split(r"[^a-z]+", name.lower())):
         return []
     start = graph.values[argument.value]
     call = next((each for each in graph.calls if start.id in dict(each.inputs).values()), None)

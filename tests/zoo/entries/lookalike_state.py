@@ -354,3 +354,49 @@ def batches_drawn_by_a_seeded_generator() -> smokestep.Training:
         return loss
 
     return smokestep.Training(step)
+
+
+@healthy()
+def keys_written_into_the_callers_cache() -> smokestep.Training:
+    class Caching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.key, self.out = nn.Linear(6, 8), nn.Linear(8, 3)
+
+        def forward(self, x, kv_cache):
+            keys = self.key(x)
+            kv_cache[:, 0] = keys.detach()
+            return self.out(keys + kv_cache.mean(1))
+
+    model, cache = Caching(), torch.zeros(8, 4, 8)
+    optimizer = torch.optim.Adam(model.parameters())
+
+    def step(data):
+        x, y = data
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x, cache), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return smokestep.Training(step, batch())
+
+
+@healthy()
+def one_state_offered_to_both_parts() -> smokestep.Training:
+    saved = nn.Sequential(nn.Linear(6, 8), nn.ReLU()).state_dict()
+    encoder = nn.Sequential(nn.Linear(6, 8), nn.ReLU())
+    head = nn.ModuleDict({"out": nn.Linear(8, 3)})
+    for part in (encoder, head):
+        part.load_state_dict(saved, strict=False)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters()])
+
+    def step(data):
+        x, y = data
+        optimizer.zero_grad()
+        loss = F.cross_entropy(head["out"](encoder(x)), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return smokestep.Training(step, batch())

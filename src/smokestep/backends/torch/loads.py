@@ -5,6 +5,7 @@ A state is known by its tensors, held weakly: a copy of them has others, a copy 
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -45,11 +46,17 @@ class LoadLog:
         for index, (module, strict, given, missing, unexpected, line) in enumerate(self._loads):
             after = (m for m, _, size, _, rest, _ in self._loads[index + 1 :] if size > len(rest))
             later = any(module is each for above in after for each in above.modules())
+            # one state offered to several modules, of which some have no part in it
+            later = later or any(
+                size > len(rest) for m, _, size, _, rest, at in self._loads if at == line and m is not module
+            )
             name, matched = type(module).__name__, given - len(unexpected)
             if not strict:
                 first, other = (missing or [""])[0], (unexpected or [""])[0]
                 loads.append(Load(name, given, matched, first, other, later, line_of(line)))
         kept = []
+        if any(ref() is not None for _, tensors, _ in self._states for ref in tensors):
+            gc.collect()  # what only a ring of references holds is not kept
         for module, tensors, line in self._states:
             alive = [each for ref in tensors if (each := ref()) is not None]
             own = {storage(each): each for each in module.parameters()}

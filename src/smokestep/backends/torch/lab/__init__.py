@@ -122,6 +122,8 @@ class TorchLab:
                 return Switched(name, (), own, f"its call could not be repeated in evaluation mode: {outcome.error}")
             with _alone(), self._switched(module, False):
                 return Switched(name, tuple(switch.unreached(module, apart, ran.modules)), own)
+        except NotOffered:
+            raise
         except Exception as error:
             return Switched(name, skipped=f"train() or eval() of the model raised {facts.told(error)}")
         finally:
