@@ -28,7 +28,7 @@ def recording(count: int = 3, raised_at: int | None = None, **steps: Any) -> Rec
             "error_line": Line("train.py", 7, "loss = net(x)"),
         }
     values = {"events": (), "parameters": (), "movements": (), "optimizers": (), "losses": (None,) * count, **steps}
-    return Recording(Steps(count, **values), Flow(()), Losses(()), Modes((), ()), Numbers(), Declared(), 0.25)
+    return Recording(Steps(count, **values), Flow(()), Losses(()), Modes((), ()), Numbers(), Declared(), seconds=0.25)
 
 
 class World:

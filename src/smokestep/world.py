@@ -15,6 +15,7 @@ from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.caching import Decoding
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
+from smokestep.evidence.loading import Loading
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
@@ -22,8 +23,10 @@ from smokestep.evidence.numbers import Numbers
 if TYPE_CHECKING:
     from smokestep.evidence.loaders import Loader
 from smokestep.evidence.randomness import Randomness
+from smokestep.evidence.roundtrip import Rebuilt, Resumed, Trip
 from smokestep.evidence.slopes import Sloped
 from smokestep.evidence.steps import Steps
+from smokestep.evidence.switching import Switched
 from smokestep.evidence.trials import Difference, Edit, Outcome, Reply, Stepped, Tensor, Touch, Trial
 from smokestep.evidence.ways import Way
 
@@ -44,6 +47,7 @@ class Recording:
     modes: Modes
     numbers: Numbers
     declared: Declared
+    loading: Loading = Loading()
     seconds: float = 0.0
     randomness: Randomness = Randomness()
 
@@ -146,7 +150,9 @@ class Lab(Protocol):
         """
         ...
 
-    def trail(self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit]) -> tuple[Touch, ...]:
+    def trail(
+        self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit], *, seeds: tuple[int, int] = (0, 0)
+    ) -> tuple[Touch, ...]:
         """Make a call twice, with `edits` and with `nudged`: the operations whose inputs or results differ."""
         ...
 
@@ -156,6 +162,27 @@ class Lab(Protocol):
 
     def decoded(self, trial: int) -> Decoding | None:
         """A model that takes a cache, decoded with it and without; None for one that takes none."""
+        ...
+
+    def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
+        """Make a call three times in a row, in evaluation mode: the buffers and tensor attributes that move each time
+        by the same fraction towards something, if the last output is then another one."""
+        ...
+
+    def modes(self, trial: int) -> Switched:
+        """Which layers follow when the model of a call is put into training and into evaluation mode."""
+        ...
+
+    def round_trip(self, trial: int) -> Trip:
+        """Save the model of a call, load it into one built afresh with another seed, and compare their outputs."""
+        ...
+
+    def resume(self) -> Resumed:
+        """Train, save and train on, and go on in a training built afresh that loads what was saved."""
+        ...
+
+    def rebuilt(self) -> Rebuilt:
+        """Build the training twice with one seed, and make one step of each."""
         ...
 
     def batch(self) -> tuple[Tensor, ...]:

@@ -91,9 +91,13 @@ class Assembly:
             modes=self._modes(graphs),
             numbers=self._numbers(),
             declared=self.declarations.declared(movements),
+            loading=recorder.loads.finish(self._optimized(), recorder.live),
             seconds=self.seconds,
             randomness=recorder.generators.evidence(self.step_of, self.count, recorder.names),
         )
+
+    def _optimized(self) -> set[int]:
+        return {id(p) for o in self.recorder.optimizers.values() for group in o.param_groups for p in group["params"]}
 
     def step_of(self, serial: int) -> int:
         """The step in which something with this serial number happened."""

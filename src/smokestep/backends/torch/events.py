@@ -106,10 +106,23 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
         with During(recorder.tracer, recorder.scaling(scaler, optimizer)):
             return original(scaler, optimizer, *args, **kwargs)
 
+    def loaded(original: Any, module: Any, state: Any, strict: bool = True, *args: Any, **kwargs: Any) -> Any:
+        result = original(module, state, strict, *args, **kwargs)
+        guarded(recorder.tracer, recorder.loaded)(module, strict, state, result)
+        return result
+
+    def gave(original: Any, module: Any, *args: Any, **kwargs: Any) -> Any:
+        state = original(module, *args, **kwargs)
+        if not args and kwargs.get("destination") is None and not kwargs.get("keep_vars"):
+            guarded(recorder.tracer, recorder.gave)(module, state)
+        return state
+
     patch(stack, torch.autograd, "backward", backward)
     patch(stack, Optimizer, "zero_grad", zero_grad)
     patch(stack, nn.Module, "zero_grad", zero_grad)
     patch(stack, nn.Module, "train", train)
+    patch(stack, nn.Module, "load_state_dict", loaded)
+    patch(stack, nn.Module, "state_dict", gave)
     patch(stack, Optimizer, "__init__", created)
     patch(stack, nn.modules.batchnorm._NormBase, "__init__", built)
     kinds = [lr_scheduler.LRScheduler, *_subclasses(lr_scheduler.LRScheduler)]

@@ -20,6 +20,7 @@ from smokestep.backends.torch.calls import Noted, number
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.generators import Generators
 from smokestep.backends.torch.loaders import Shelf
+from smokestep.backends.torch.loads import LoadLog
 from smokestep.backends.torch.meters import Book, Tracked
 from smokestep.backends.torch.modes import ModeLog
 from smokestep.backends.torch.naming import Words
@@ -47,6 +48,7 @@ class Recorder:
         self.tracer = Tracer(ByHand(self))
         self.book = Book()
         self.modes = ModeLog()
+        self.loads = LoadLog()
         self.running = Running(self)
         self.generators = Generators(self)
         self.loaders = Shelf()
@@ -160,6 +162,16 @@ class Recorder:
     def deaf(self) -> bool:
         """What runs now is not the training: an optimizer's or backward's inside, a traced or forked copy."""
         return bool(self.tracer.paused or self._backing or unreal())
+
+    def loaded(self, module: nn.Module, strict: bool, given: Any, result: Any) -> None:
+        """A state was loaded into a module."""
+        if not self.tracer.paused:
+            self.loads.loaded(module, strict, len(given), result, frames.position()[1])
+
+    def gave(self, module: nn.Module, state: Any) -> None:
+        """A module gave its state; what happens outside the steps of a training is its preparation."""
+        if self.names and not self.deaf:
+            self.loads.gave(module, state, frames.position()[1])
 
     # ── the loop ───────────────────────────────────────────────────────────────────────────────────────────────
     @contextmanager
@@ -358,7 +370,7 @@ class Recorder:
         self.running.forget()
         self.running._buffer_ids.clear()
         self.generators.forget()
-        self.modes = ModeLog()
+        self.modes, self.loads = ModeLog(), LoadLog()
         self.words = Words()
         for kept in (self.events, self.given, self.optimizers, self.backwards, self.returned, self._updating):
             kept.clear()

@@ -80,7 +80,9 @@ REGISTERS = {"list": "nn.ModuleList or nn.ParameterList", "tuple": "nn.ModuleLis
              "dict": "nn.ModuleDict or nn.ParameterDict"}  # fmt: skip
 
 
-@check(severity="defect", since="0.1", explains=("unoptimized-parameter", "nothing-trains"))
+@check(
+    severity="defect", since="0.1", explains=("lost-state", "unoptimized-parameter", "nothing-trains", "unreached-mode")
+)
 def unregistered_parameter(fates: Fates, steps: Steps) -> Iterator[Said]:
     """Tells every line that keeps trained layers where the model does not see them."""
     if not fates.fates:

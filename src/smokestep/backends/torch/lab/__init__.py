@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -18,11 +19,12 @@ import torch
 from torch import nn
 
 from smokestep import facts
-from smokestep.backends.torch import snapshot
+from smokestep.backends.torch import snapshot, sources
 from smokestep.backends.torch.calls import Called, flat
-from smokestep.backends.torch.lab import slopes, ways
+from smokestep.backends.torch.lab import rebuild, roundtrip, slopes, switch, ways
 from smokestep.backends.torch.lab.alignment import Overheard, Rows, align, apart
 from smokestep.backends.torch.lab.answers import Answer
+from smokestep.backends.torch.lab.averages import Averages
 from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
 from smokestep.backends.torch.lab.decoding import decoded
@@ -34,7 +36,9 @@ from smokestep.backends.torch.reach import reachable
 from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.caching import Decoding
 from smokestep.evidence.flow import Flow
+from smokestep.evidence.roundtrip import Rebuilt, Resumed, Trip
 from smokestep.evidence.slopes import Sloped
+from smokestep.evidence.switching import Switched
 from smokestep.evidence.trials import Difference, Edit, Outcome, Reply, Stepped, Touch, Trial
 from smokestep.evidence.trials import Tensor as Described
 from smokestep.evidence.ways import Way
@@ -130,17 +134,19 @@ class TorchLab:
             difference(name, first, second, dim, at, one.handle["eps"]) for (name, first), (_, second) in pairs
         )
 
-    def trail(self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit]) -> tuple[Touch, ...]:
+    def trail(
+        self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit], *, seeds: tuple[int, int] = (0, 0)
+    ) -> tuple[Touch, ...]:
         """Make a call twice, with `edits` and with `nudged`: the operations whose inputs or results differ."""
-        return touches(self._followed(trial, edits), self._followed(trial, nudged))
+        return touches(*(self._followed(trial, *each) for each in zip((edits, nudged), seeds, strict=True)))
 
     def stray(self, trial: int, edits: Sequence[Edit], size: int) -> Touch | None:
         """Make a call whose `size` samples are alike: the first operation that gives unlike rows for alike ones."""
         return stray(self._followed(trial, edits), size)
 
-    def _followed(self, trial: int, edits: Sequence[Edit]) -> Followed:
+    def _followed(self, trial: int, edits: Sequence[Edit], seed: int = 0) -> Followed:
         follow = Followed(self._given[trial][0])
-        self._run(trial, edits, False, 0, follow)
+        self._run(trial, edits, False, seed, follow)
         return follow
 
     def decoded(self, trial: int) -> Decoding | None:
@@ -149,11 +155,73 @@ class TorchLab:
         told = self._trials[trial]
 
         def call(run: Callable[[], Any], inside: Any) -> Any:
-            with _alone(), _modes(module, False), self._kept(module), drawing(0), given.autocast():
+            with _alone(), self._switched(module, False), self._kept(module), drawing(0), given.autocast():
                 with torch.no_grad(), inside:
                     return run()
 
         return decoded(module, given, Decoding(told.model, definition=told.definition, installed=told.installed), call)
+
+    def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
+        """The buffers and attributes that move as an average does when a call is made three times in a row."""
+        watched = Averages(self._given[trial][0])
+        once, last = self.run(trial, edits), self._run(trial, edits, False, 0, watched, times=3)
+        changed = any(each and each.beyond(0) for each in self.differences(once, last))
+        return watched.found() if changed and not once.drew else ()
+
+    def modes(self, trial: int) -> Switched:
+        """Which layers follow when the model of a call is put into training and into evaluation mode."""
+        module, name = self._given[trial][0], self._trials[trial].model
+        apart, ran = list(switch.hidden(module)), switch.Ran()
+        try:
+            with _alone(), self._switched(module, module.training), self._kept(module):
+                own = tuple(switch.overrides(module))
+            outcome = self._run(trial, (), False, 0, ran) if apart else None
+            if outcome is not None and outcome.error:
+                return Switched(name, (), own, f"its call could not be repeated in evaluation mode: {outcome.error}")
+            with _alone(), self._switched(module, False):
+                return Switched(name, tuple(switch.unreached(module, apart, ran.modules)), own)
+        except NotOffered:
+            raise
+        except Exception as error:
+            return Switched(name, skipped=f"train() or eval() of the model raised {facts.told(error)}")
+        finally:
+            sources.forget()
+
+    def round_trip(self, trial: int) -> Trip:
+        """Save the model of a call, load it into one built afresh with another seed, and compare their outputs."""
+        (module, _), known = self._given[trial], self._trials[trial]
+        rows = next((each.shape[0] for each in known.arguments if each.shape), -1)
+
+        def outcome(other: nn.Module) -> Any:
+            done = self._run(trial, (), False, 0, ExitStack(), other=other)
+            if other is not module:
+                self._state.pop(id(other), None)
+            if done.error:
+                raise NotOffered(f"its call could not be repeated in evaluation mode: {done.error}")
+            return done.handle["outputs"]
+
+        about = Trip(known.model, known.definition or known.line)
+        try:
+            with _alone():
+                return roundtrip.trip(self._steps(), module, about, rows, outcome)
+        except NotOffered as error:
+            return replace(about, skipped=str(error))
+
+    def resume(self) -> Resumed:
+        """Train, save and train on, and go on in a training built afresh that loads what was saved."""
+        try:
+            with _alone():
+                return roundtrip.resume(self._steps())
+        except NotOffered as error:
+            return Resumed(skipped=str(error))
+
+    def rebuilt(self) -> Rebuilt:
+        """Build the training twice with one seed, and make one step of each."""
+        try:
+            with _alone():
+                return rebuild.rebuilt(self._steps())
+        except NotOffered as error:
+            return Rebuilt(skipped=str(error))
 
     def batch(self) -> tuple[Described, ...]:
         """The tensors of the training's batch, under the names that edits use."""
@@ -201,16 +269,27 @@ class TorchLab:
         return self._rerun
 
     def _run(
-        self, trial: int, edits: Sequence[Edit], training: bool, seed: int, inside: Any, *, cast: bool = True
+        self,
+        trial: int,
+        edits: Sequence[Edit],
+        training: bool,
+        seed: int,
+        inside: Any,
+        *,
+        cast: bool = True,
+        times: int = 1,
+        other: nn.Module | None = None,
     ) -> Outcome:
         module, given = self._given[trial]
-        with _alone(), _modes(module, training), self._kept(module) as kept:
+        module = module if other is None else other
+        with _alone(), self._switched(module, training), self._kept(module) as kept:
             args, kwargs, tensors = edited(given, edits)
             versions = [tensor._version for _, tensor in tensors]
             output, error = None, None
             with drawing(seed) as drawn, given.autocast() if cast else ExitStack():
                 try:
-                    output = _called(module, args, kwargs, tensors, given, inside)
+                    for _ in range(times):
+                        output = _called(module, args, kwargs, tensors, given, inside)
                 except Exception as raised:
                     error = raised
             wrote = tuple(n for (n, t), before in zip(tensors, versions, strict=True) if t._version != before)
@@ -225,16 +304,23 @@ class TorchLab:
             handle={"outputs": found, "eps": given.eps() if cast else 0.0},
         )
 
-    @contextmanager
-    def _kept(self, module: nn.Module) -> Iterator[list[str]]:
-        """Put the model's buffers and attributes back; gives the names of those that had changed."""
+    def _reached(self, module: nn.Module) -> dict[str, Any]:
         if id(module) not in self._state:
             self._state[id(module)] = {
                 name: thing
                 for name, thing in reachable(module).items()
                 if not isinstance(thing, nn.Parameter) and not isinstance(thing, Tensor) or _owned(thing)
             }
-        before = snapshot.snapshot(self._state[id(module)])
+        return self._state[id(module)]
+
+    def _switched(self, module: nn.Module, training: bool) -> AbstractContextManager[None]:
+        modules = [each for each in self._reached(module).values() if isinstance(each, nn.Module)]
+        return switch.switched(module, training, modules)
+
+    @contextmanager
+    def _kept(self, module: nn.Module) -> Iterator[list[str]]:
+        """Put the model's buffers and attributes back; gives the names of those that had changed."""
+        before = snapshot.snapshot(self._reached(module))
         changed: list[str] = []
         try:
             yield changed
@@ -260,17 +346,6 @@ def _called(module: Any, args: Any, kwargs: Any, tensors: Any, given: Given, ins
             tensor.requires_grad_()
     with torch.enable_grad(), inside:
         return module(*args, **kwargs)
-
-
-@contextmanager
-def _modes(module: nn.Module, training: bool) -> Iterator[None]:
-    before = [(each, each.training) for each in module.modules()]
-    module.train(training)
-    try:
-        yield
-    finally:
-        for each, mode in before:
-            each.training = mode
 
 
 @contextmanager

@@ -31,7 +31,8 @@ class Drawn:
 _seeded: dict[tuple[int, int], States] = {}
 
 
-def _states() -> States:
+def states() -> States:
+    """The state of every generator of the process, each with the function that sets it."""
     found: States = [(random.setstate, random.getstate()), (torch.set_rng_state, torch.get_rng_state())]
     if numpy := sys.modules.get("numpy"):
         found.append((numpy.random.set_state, numpy.random.get_state()))
@@ -41,17 +42,17 @@ def _states() -> States:
 @contextmanager
 def drawing(seed: int) -> Iterator[Drawn]:
     """Run the block with all generators seeded; they are afterwards as they were."""
-    before, drawn = _states(), Drawn()
+    before, drawn = states(), Drawn()
     key = seed, len(before)
     if key not in _seeded:
         privacy.seed_everything(seed)
-        _seeded[key] = _states()
+        _seeded[key] = states()
     for put, state in _seeded[key]:
         put(state)
     try:
         yield drawn
     finally:
-        now = _states()
+        now = states()
         drawn.drew = not all(same_state(a, b) for (_, a), (_, b) in zip(now, _seeded[key], strict=False))
         for put, state in before:
             put(state)

@@ -146,6 +146,13 @@ class Rerun:
         finally:
             snapshot.restore(before)
 
+    def building(self) -> None:
+        """Raises `NotOffered` where the training cannot be built afresh."""
+        if self._factory is None:
+            raise NotOffered(
+                "a training handed over as it is cannot be built afresh: hand over a function that builds it"
+            )
+
     @contextmanager
     def fresh(self, *, seed: int = 0) -> Iterator[Fresh]:
         """A training built afresh by the user's function, else the one at hand, put back at the end of the block."""
