@@ -19,6 +19,9 @@ from torch import nn
 from smokestep import facts
 from smokestep.backends.torch import snapshot
 from smokestep.backends.torch.calls import Called, flat
+from smokestep.backends.torch.declarations import batch_names
+from smokestep.backends.torch.lab import reading
+from smokestep.backends.torch.lab.aligned import Beside
 from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
 from smokestep.backends.torch.lab.drawing import drawing
@@ -99,6 +102,27 @@ class TorchLab:
         follow = Followed(self._given[trial][0])
         self._run(trial, edits, False, 0, follow)
         return follow
+
+    def aligned(
+        self, trial: int, edits: Sequence[Edit], longer: Sequence[Edit], *, size: int, kept: Sequence[int], by: float
+    ) -> tuple[Touch, ...]:
+        """The operations that differ between a call and a longer one, at the entries that both have."""
+        short = Followed()
+        self._run(trial, edits, False, 0, short)
+        beside = Beside(short, size, kept, by)
+        self._run(trial, longer, False, 0, beside)
+        return tuple(beside.touches)
+
+    def entries(self, name: str, edits: Sequence[Edit] = (), *, trial: int | None = None) -> tuple[float, ...]:
+        """The entries of an argument of a trial, or of a tensor of the batch, edited; none where there are too many."""
+        if trial is not None:
+            return reading.entries(self._given[trial][1].tensors(), name, edits)
+        tensors = batch_names(self._steps().training.batch)
+        return reading.entries(((known, tensor) for tensor, known in tensors), name, edits)
+
+    def attributes(self, trial: int, name: str) -> tuple[tuple[str, float], ...]:
+        """The numbers that modules of a trial's model keep under this name: (path, number)."""
+        return reading.attributes(self._given[trial][0], name)
 
     def batch(self) -> tuple[Described, ...]:
         """The tensors of the training's batch, under the names that edits use."""
