@@ -1,7 +1,7 @@
 """Padded: which positions of the sequences handed to a model are padding, and what tells the model so.
 
-Inferred from a mask, from lengths or from a padding token, and only where the rows have different lengths and what stands
-at the padded positions agrees; where that is in doubt, the reason is kept and nothing is judged.
+Inferred from a mask, from lengths or from a padding token, and only where the rows have different lengths and what
+stands at the padded positions agrees; where that is in doubt, nothing is inferred.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING
 
+from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow, Graph
 from smokestep.evidence.trials import Edit, Take, Tensor, Trial, Trials
 
@@ -68,6 +70,16 @@ class Padded:
         return tuple(range(self.width - length) if self.left else range(length, self.width))
 
     @property
+    def inside(self) -> bool:
+        """The model finds the padding by itself, among its tokens: other tokens there would be none."""
+        return any(" == " in each for each in self.told)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The arguments that hold the sequences or tell of their padding."""
+        return frozenset((*self.told, *(each.name for each in self.contents)))
+
+    @property
     def shorter(self) -> tuple[int, ...]:
         """The rows that are padded and hold data."""
         return tuple(row for row, length in enumerate(self.lengths) if 0 < length < self.width)
@@ -84,11 +96,11 @@ class Paddings:
     @classmethod
     def gather(cls, world: World, of: Of) -> Paddings:
         """Read from the arguments of the trials and from the graph in which they ran."""
-        lab, flow = world.lab(), of(Flow)
+        lab, flow, dim = world.lab(), of(Flow), of(Declared).batch_dim
         found: list[Padded] = []
         reasons: list[tuple[str, str]] = []
         for trial in of(Trials).of_models():
-            each = tuple(_merged(_padded(lab, trial, flow.graphs[trial.step])))
+            each = tuple(_merged(_padded(lab, trial, flow.graphs[trial.step], dim)))
             found += each
             if not each:
                 reasons.append((trial.model, "nothing shows which positions of its input are padding"))
@@ -107,41 +119,50 @@ def axes(shape: Sequence[int], count: int, width: int) -> tuple[int | None, tupl
     return rows, tuple(dim for dim, size in enumerate(shape) if size == width and dim != rows)
 
 
-def _padded(lab: Lab, trial: Trial, graph: Graph) -> Iterator[Padded]:
+def _padded(lab: Lab, trial: Trial, graph: Graph, dim: int | None) -> Iterator[Padded]:
     for each in trial.arguments:
-        if _squeezed(each) and each.low is not None and (each.low, each.high) == (0, 1) or each.dtype == "bool":
-            yield from _by_mask(lab, trial, each)
+        if each.dtype == "bool" or (each.low, each.high) == (0, 1):
+            yield from _by_mask(lab, trial, each, _ways(graph, each, dim))
         elif each.whole and len(each.shape) == 1 and LENGTHS.search(_bare(each.name)):
             yield from _by_lengths(lab, trial, each)
     for each in trial.arguments:
         if each.whole and len(each.shape) == 2 and each.high is not None and each.high > 1:
-            yield from _by_token(lab, trial, each, graph)
+            yield from _by_token(lab, trial, each, graph, _ways(graph, each, dim))
 
 
-def _by_mask(lab: Lab, trial: Trial, mask: Tensor) -> Iterator[Padded]:
-    sizes = _squeezed(mask)
-    if len(sizes) != 2 or sizes[0] == sizes[1] or mask.shape[0] != sizes[0]:
-        return
-    count, width = sizes
-    rows = _rows(lab, trial, mask, count, width)
-    name, candidates = _bare(mask.name), []
-    for one_is_real in (True, False):
-        marks = [[(each == 1) == one_is_real for each in row] for row in rows]
-        for left in (False, True):
-            lengths = tuple(map(sum, marks))
-            straight = all(row == sorted(row, reverse=not left) for row in marks)
-            if not straight or not _uneven(lengths, width):
-                continue
-            guess = Padded(trial.index, trial.model, count, width, lengths, (), (mask.name,), left)
-            agreed = _agreeing(lab, trial, guess)
-            if agreed:
-                candidates.append((agreed, one_is_real))
-            elif not left and name.endswith(REAL_IS_ONE if one_is_real else PADDED_IS_ONE):
-                only = _only(trial, count, width)
-                candidates += [(replace(guess, contents=only), one_is_real)] if only else []
-    sure = [each for each in candidates if each[0].agreed] or candidates
+def _ways(graph: Graph, each: Tensor, dim: int | None) -> list[tuple[int, int]]:
+    """What the two sizes of a tensor may be: (samples, positions). Lengths and labels have an entry for each sample."""
+    sizes = tuple(size for size in each.shape if size != 1)
+    if len(sizes) != 2 or sizes[0] == sizes[1] or dim == -1:
+        return []
+    single = {len(v.shape) and v.shape[0] for v in graph.values.values() if v.kind == "input" and len(v.shape) == 1}
+    straight, turned = (sizes[0], sizes[1]), (sizes[1], sizes[0])
+    if dim is not None or (sizes[0] in single) != (sizes[1] in single):
+        return [straight if (dim == 0 if dim is not None else sizes[0] in single) else turned]
+    return [straight, turned]
+
+
+def _by_mask(lab: Lab, trial: Trial, mask: Tensor, ways: Sequence[tuple[int, int]]) -> Iterator[Padded]:
+    candidates = []
+    for count, width in ways:
+        rows = _rows(lab, trial, mask, count, width)
+        for one_is_real in (True, False):
+            marks = [[(each == 1) == one_is_real for each in row] for row in rows]
+            for left in (False, True):
+                lengths = tuple(map(sum, marks))
+                straight = all(row == sorted(row, reverse=not left) for row in marks)
+                if not straight or not _uneven(lengths, width):
+                    continue
+                guess = Padded(trial.index, trial.model, count, width, lengths, (), (mask.name,), left)
+                agreed = _agreeing(lab, trial, guess)
+                named = _bare(mask.name).endswith(REAL_IS_ONE if one_is_real else PADDED_IS_ONE)
+                only = _only(trial, count, width) if named and not left else ()
+                if agreed or only:
+                    by = f"`{mask.name}` ({'1 is real' if one_is_real else '1 is padding'})"
+                    candidates.append(replace(agreed or replace(guess, contents=only), by=by))
+    sure = [each for each in candidates if each.agreed] or candidates
     if len(sure) == 1:
-        yield replace(sure[0][0], by=f"`{mask.name}` ({'1 is real' if sure[0][1] else '1 is padding'})")
+        yield from sure
 
 
 def _by_lengths(lab: Lab, trial: Trial, vector: Tensor) -> Iterator[Padded]:
@@ -157,23 +178,26 @@ def _by_lengths(lab: Lab, trial: Trial, vector: Tensor) -> Iterator[Padded]:
             yield replace(agreed or replace(guess, contents=only), by=f"`{vector.name}`")
 
 
-def _by_token(lab: Lab, trial: Trial, tokens: Tensor, graph: Graph) -> Iterator[Padded]:
-    count, width = tokens.shape
-    compared = _compared(graph, tokens.value)
+def _by_token(
+    lab: Lab, trial: Trial, tokens: Tensor, graph: Graph, ways: Sequence[tuple[int, int]]
+) -> Iterator[Padded]:
+    compared = _compared(graph, trial, tokens.value)
     known = {value for _, value in lab.attributes(trial.index, "padding_idx")} | set(compared)
-    if count == width or NO_CONTENT.search(_bare(tokens.name)) or not known:
+    if NO_CONTENT.search(_bare(tokens.name)) or not known:
         return
-    rows = _rows(lab, trial, tokens, count, width)
     found = []
-    for token in sorted(known):
-        for left in (False, True):
-            lengths = tuple(width - _run(row if left else row[::-1], token) for row in rows)
-            inner = [row[width - n :] if left else row[:n] for row, n in zip(rows, lengths, strict=True)]
-            if _uneven(lengths, width) and min(lengths) < width - 1 and not any(token in row for row in inner):
-                told = (f"{tokens.name} == {token:g}",) if compared.get(token) else ()
-                held = (Layout(tokens.name, 0, 1),)
-                by = f"the token {token:g} in `{tokens.name}`"
-                found.append(Padded(trial.index, trial.model, count, width, lengths, held, told, left, token, True, by))
+    for (count, width), token, left in product(ways, sorted(known), (False, True)):
+        rows = _rows(lab, trial, tokens, count, width)
+        lengths = tuple(width - _run(row if left else row[::-1], token) for row in rows)
+        inner = [row[width - n :] if left else row[:n] for row, n in zip(rows, lengths, strict=True)]
+        if _uneven(lengths, width) and min(lengths) < width - 1 and not any(token in row for row in inner):
+            told = (f"{tokens.name} == {token:g}",) if compared.get(token) else ()
+            layout = _layout(tokens, count, width)
+            by = f"the token {token:g} in `{tokens.name}`"
+            if layout:
+                found.append(
+                    Padded(trial.index, trial.model, count, width, lengths, (layout,), told, left, token, True, by)
+                )
     if len(found) == 1:
         yield from found
 
@@ -237,27 +261,30 @@ def _uneven(lengths: Sequence[int], width: int) -> bool:
 
 
 def _rows(lab: Lab, trial: Trial, each: Tensor, count: int, width: int) -> list[tuple[float, ...]]:
-    take: list[Edit] = [Take((each.name,), 0, tuple(range(min(count, max(ENTRIES // width, 1)))))]
+    """The entries of the first samples, a row each."""
+    most = min(count, max(ENTRIES // width, 1))
+    take: list[Edit] = [Take((each.name,), each.shape.index(count), tuple(range(most)))]
     entries = lab.entries(each.name, take, trial=trial.index)
-    return [entries[start : start + width] for start in range(0, len(entries), width)]
+    if each.shape.index(count) < each.shape.index(width):
+        return [entries[start : start + width] for start in range(0, len(entries), width)]
+    return [entries[start::most] for start in range(most)]
 
 
 def _run(row: Sequence[float], token: float) -> int:
     return next((index for index, each in enumerate(row) if each != token), len(row))
 
 
-def _compared(graph: Graph, value: int | None) -> dict[float, bool]:
-    """The numbers that an argument is compared with, and whether that happens inside a model."""
+def _compared(graph: Graph, trial: Trial, value: int | None) -> dict[float, bool]:
+    """The numbers that an argument is compared with, and whether the model's output depends on it, not by an argument."""
     found: dict[float, bool] = {}
+    given, made = {each.value for each in trial.arguments}, {each.value for each in trial.outputs}
     for op in graph.readers().get(value, ()) if value is not None else ():
         number = op.args.get("1", op.args.get("other"))
         if op.name in ("eq", "ne", "__eq__", "__ne__") and isinstance(number, (int, float)):
-            found[float(number)] = found.get(float(number), False) or bool(op.module)
+            reached = graph.forward_of(op.makes)
+            inside = not made.isdisjoint(reached) and given.isdisjoint(reached)
+            found[float(number)] = found.get(float(number), False) or inside
     return found
-
-
-def _squeezed(each: Tensor) -> tuple[int, ...]:
-    return tuple(size for size in each.shape if size != 1)
 
 
 def _bare(name: str) -> str:

@@ -15,7 +15,7 @@ from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow, Graph, Op
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.padded import LOOKED, Padded, axes
-from smokestep.evidence.padding import OTHER, Cropped, Padding
+from smokestep.evidence.padding import Cropped, Padding
 from smokestep.evidence.trials import Edit, Take, Tensor, Trials
 from smokestep.findings import Line
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from smokestep.evidence import Of
     from smokestep.world import Lab, World
 
+CLOSE = 1e3  # roundings by which two sums of other lengths may differ
 ROWS = 8  # sequences taken: enough to have a loss of each kind, few enough to cost little
 
 
@@ -30,8 +31,8 @@ ROWS = 8  # sequences taken: enough to have a loss of each kind, few enough to c
 class Shared:
     """What was seen for one padded input. `skipped` is the reason why nothing could be.
 
-    `width`, `shorter`: the length of the sequences before and after. `before`, `after`: the loss that differs most.
-    `relative`: by how much, as a share. `line`: the operation that makes one number of all positions.
+    `width`, `shorter`: the length of the sequences before and after. `before`, `after`: the loss that differs most, and
+    `apart` whether it does. `op`, `line`: the operation that makes one number of all positions.
     """
 
     model: str
@@ -44,7 +45,6 @@ class Shared:
     padded: Padded | None = None
     op: str = ""
     line: Line | None = None
-    installed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _shared(lab: Lab, seen: Cropped, why: str, of: Of) -> Shared:
     if not why and padded is not None:
         if padded.left:
             why = "its padding is at the front"
-        elif seen.apart:
+        elif seen.apart or seen.left:
             why = "its own output depends on the padding"
     if why or padded is None:
         return Shared(seen.model, why)
@@ -97,6 +97,9 @@ def _shared(lab: Lab, seen: Cropped, why: str, of: Of) -> Shared:
     trial = of(Trials).trials[padded.trial]
     order, graph = of(Declared).order, of(Flow).graphs[trial.step]
     name = order[trial.step] if trial.step < len(order) else ""
+    op = _reduction(graph, [each.value for each in trial.outputs if each.value is not None], padded)
+    if op is None:
+        return Shared(seen.model, "no loss is taken over its positions")
     whole, short = lab.dry(picked, step=name), lab.dry([*picked, *cutting], step=name)
     if whole.error or short.error:
         return Shared(seen.model, f"the step on its padded sequences alone raised {whole.error or short.error}")
@@ -105,13 +108,10 @@ def _shared(lab: Lab, seen: Cropped, why: str, of: Of) -> Shared:
     if not whole.losses or len(whole.losses) != len(short.losses):
         return Shared(seen.model, "the step made no loss that could be compared")
     before, after = max(zip(whole.losses, short.losses, strict=True), key=lambda pair: abs(pair[0] - pair[1]))
-    limit = OTHER * max(seen.eps, 2.0**-23) * max(abs(before), abs(after))
-    op = _reduction(graph, [each.value for each in trial.outputs if each.value is not None], padded)
-    line = (op.caller or op.line) if op else None
-    return Shared(
-        seen.model, "", padded.width, shorter, before, after, not abs(before - after) <= limit, padded,
-        op.name if op else "", line, bool(line and line.installed),
-    )  # fmt: skip
+    limit = CLOSE * max(seen.eps, 2.0**-23) * max(abs(before), abs(after))
+    line = op.caller or op.line
+    apart = not abs(before - after) <= limit
+    return Shared(seen.model, "", padded.width, shorter, before, after, apart, padded, op.name, line)
 
 
 def _edits(lab: Lab, padded: Padded, rows: Sequence[int], shorter: int) -> tuple[list[Edit], list[Edit], str]:

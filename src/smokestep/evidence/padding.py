@@ -1,18 +1,19 @@
 """Padding: what becomes of a model's outputs when the padding of a sequence is cut off, or other entries put into it.
 
 One padded sequence is taken twice, so that a batch remains; it is compared with the same one cut to its own length, in
-evaluation mode, at its real positions. Whatever moves nothing there needs no further call.
+evaluation mode, at its real positions. Where nothing moves there, no further call is made.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from smokestep.evidence.inputs import Inputs
 from smokestep.evidence.padded import Padded, Paddings, axes
-from smokestep.evidence.trials import Difference, Edit, Other, Outcome, Take, Touch, Trial, Trials
+from smokestep.evidence.trials import Difference, Edit, Other, Outcome, Put, Take, Tensor, Touch, Trial, Trials
 from smokestep.findings import Line
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 
 SAME = 64.0  # roundings by which two computations of one shape may differ: none do, on one device; slack for kernels
 OTHER = 1e4  # roundings by which computations of different shapes may differ: other kernels, other orders of a sum
+SHOWN = 64  # indices of a dimension that a trail tells
+ATTENTION = frozenset(
+    "softmax scaled_dot_product_attention multi_head_attention_forward _native_multi_head_attention".split()
+)
 STATES = ("lstm", "gru", "rnn_tanh", "rnn_relu")  # they make the sequence first, and then their last states
-
-Judged = tuple[int, int, tuple[int, ...] | None]  # an output, the dimension to compare along, and its real indices
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,9 @@ class Cropped:
 
     `padded`: the input. `row`, `length`: the sequence taken, and how much of it is real. `ignored`: what tells of the
     padding and is not read. `apart`: by how much an output moved at real positions when the padding was cut off, as a
-    share of its scale; 0 if it did not. `pooled`: that output has no positions. `leaks`: it also moved when other entries
-    were put at the padded positions. `empty`: it did not move when other entries were put at the real ones. `cut`: where.
+    share of its scale; 0 if it did not. `pooled`: that output has no positions. `leaks`: it also moved when other
+    entries were put at the padded positions. `cut`: where the padding comes in. `blind`: the attention in which padding
+    moves the data, and data does not. `eps`: the rounding of the coarsest output. `left`: padding that was not cut off.
     """
 
     model: str
@@ -61,9 +65,15 @@ class Cropped:
     output: str = ""
     pooled: bool = False
     leaks: bool = False
-    empty: bool = False
     cut: Cut | None = None
-    eps: float = 0.0  # the rounding of the coarsest of its outputs
+    blind: Cut | None = None
+    eps: float = 0.0
+    left: int = 0
+
+    @property
+    def change(self) -> str:
+        """By how much it moved, in words."""
+        return f"changes by {self.apart:.1%}" if math.isfinite(self.apart) else "is finite or not"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +85,33 @@ class Padding:
 
     @classmethod
     def gather(cls, world: World, of: Of) -> Padding:
-        """By two calls on two rows for each padded input, and some five more where they differ."""
+        """By two calls on two rows for each padded input, and some six more where they differ."""
         lab, trials, paddings = world.lab(), of(Trials).trials, of(Paddings)
         ignored = {model.name: model.ignored for model in of(Inputs).models}
-        seen = [_cropped(lab, trials[each.trial], each, ignored.get(each.model, ())) for each in paddings.found]
+        seen = []
+        for each in paddings.found:
+            beside = [other for other in paddings.found if other.trial == each.trial and other is not each]
+            unread = tuple(name for name in each.told if name in ignored.get(each.model, ()))
+            seen.append(replace(_cropped(lab, trials[each.trial], each, beside), ignored=unread))
         return cls(tuple(seen or [Cropped(model, skipped=why) for model, why in paddings.reasons]))
 
 
-def _cropped(lab: Lab, trial: Trial, padded: Padded, ignored: Sequence[str]) -> Cropped:
+# ── the experiment ─────────────────────────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An output, and the dimension to compare it along. `kept`: the indices that the shorter run has of it, None if
+    all; `real`: those that count, None if all."""
+
+    output: int
+    dim: int
+    kept: tuple[int, ...] | None
+    real: tuple[int, ...] | None
+
+
+def _cropped(lab: Lab, trial: Trial, padded: Padded, beside: Sequence[Padded]) -> Cropped:
     row = min(padded.shorter, key=lambda row: (padded.lengths[row] < 2, padded.lengths[row]))
-    known = Cropped(
-        trial.model, trial.definition or trial.line, trial.installed, padded=padded, row=row, length=padded.lengths[row]
-    )
-    known = replace(known, ignored=tuple(each for each in padded.told if each in ignored))
-    picked, cutting, why = _edits(trial, padded, row)
+    known = Cropped(trial.model, trial.definition or trial.line, trial.installed, "", padded, row, padded.lengths[row])
+    picked, places, why = _places(lab, trial, padded, row, beside)
     if why:
         return replace(known, skipped=why)
     whole = lab.run(trial.index, picked)
@@ -96,52 +119,105 @@ def _cropped(lab: Lab, trial: Trial, padded: Padded, ignored: Sequence[str]) -> 
         return replace(known, skipped=f"its call on one padded sequence raised {whole.error}")
     if whole.drew:
         return replace(known, skipped="it draws random numbers in evaluation mode")
-    short = lab.run(trial.index, [*picked, *cutting])
-    if short.error:
-        return replace(known, skipped=f"its call without the padding raised {short.error}")
-    judged = list(_judged(short, whole, padded, row))
+    for kept in _keeping(padded, row):
+        shorter = [*picked, *(Take((name,), dim, kept) for name, dim in places)]
+        short = lab.run(trial.index, shorter)
+        if not short.error:
+            break
+    else:
+        return replace(known, skipped=f"its call with less padding raised {short.error}")
     eps = max((each.eps for each in lab.differences(whole, whole) if each), default=0.0)
-    known = replace(known, eps=eps)
+    known = replace(known, eps=eps, left=len(kept) - known.length)
+    judged = list(_judged(short, whole, padded, row, kept))
     if not judged:
-        return replace(known, skipped="no output could be told to have the same positions as its input, or none")
-    far = [(each, at) for at in judged if (each := _far(lab, short, whole, at, OTHER, cut=True)) is not None]
-    if not far:
+        return replace(known, skipped="no output was seen to have the positions of its input, or none")
+    far = next(((at, each) for at in judged if (each := _far(lab, short, whole, at, OTHER, cut=True))), None)
+    at, difference = far or (judged[0], None)
+    if difference is None and not known.left:
         return known
-    if _far(lab, whole, lab.run(trial.index, picked), far[0][1], 0.0) is not None:
+    if _far(lab, whole, lab.run(trial.index, picked), at, 0.0):
         return replace(known, skipped="two equal calls of it differ")
-    difference, at = far[0]
-    return _explained(lab, trial, replace(known, **_moved(difference, at)), at, picked, cutting, whole)  # type: ignore[arg-type]
+    if difference is not None:
+        apart = max(difference.largest[index] for index in difference.beyond(OTHER)) / (difference.scale or 1.0)
+        known = replace(known, apart=apart)
+    known = replace(known, output=short.outputs[at.output].name, pooled=at.real is None)
+    touches = lab.aligned(trial.index, shorter, picked, size=padded.width, kept=kept, by=OTHER)
+    return _explained(lab, trial, replace(known, cut=cut_of(touches)), at, picked, whole)
 
 
-def _moved(difference: Difference, at: Judged) -> dict[str, object]:
-    apart = max(difference.largest) / (difference.scale or 1.0)
-    return {"apart": apart, "output": difference.output, "pooled": at[2] is None}
+def _keeping(padded: Padded, row: int) -> Iterator[tuple[int, ...]]:
+    """What to keep: the real positions; if that raises, one padded one besides: some code cannot do without."""
+    real = padded.real(row)
+    yield real
+    if len(real) + 1 < padded.width:
+        yield (real[0] - 1, *real) if padded.left else (*real, real[-1] + 1)
 
 
-def _explained(
-    lab: Lab, trial: Trial, known: Cropped, at: Judged, picked: list[Edit], cutting: list[Edit], whole: Outcome
-) -> Cropped:
-    """What the difference comes from: what stands in the padding, or only how much of it there is; and where."""
+def _explained(lab: Lab, trial: Trial, known: Cropped, at: Judged, picked: Sequence[Edit], whole: Outcome) -> Cropped:
+    """What the difference comes from: what stands in the padding, or only how much of it there is."""
     padded = known.padded
     assert padded is not None
+    moved = lab.run(trial.index, [*picked, *_others(padded, padded.padding(known.row))])
+    leaks = not moved.error and _far(lab, whole, moved, at, SAME) is not None
+    known = replace(known, leaks=leaks)
+    return replace(known, blind=_blind(lab, trial, known, picked)) if leaks and padded.agreed else known
 
-    def changed(positions: Sequence[int], seen: Judged) -> bool:
-        others = [Other(each.name, ((each.steps, tuple(positions)),)) for each in padded.contents]
-        moved = lab.run(trial.index, [*picked, *others])
-        return bool(moved.error) or _far(lab, whole, moved, seen, SAME) is not None
 
-    real = padded.real(known.row)
-    leaks = changed(padded.padding(known.row), at)
-    empty = leaks and len(real) > 1
-    if empty and at[2] is None:
-        empty = not changed(real, at)
-    elif empty:
-        # Each end of the data, with all the rest of the data changed: whatever it learns, it learns from the padding.
-        for end, rest in ((at[2][0], real[1:]), (at[2][-1], real[:-1])):  # type: ignore[index]
-            seen = at[0], at[1], (end,)
-            empty = empty and changed(padded.padding(known.row), seen) and not changed(rest, seen)
-    touches = lab.aligned(trial.index, [*picked, *cutting], picked, size=padded.width, kept=real, by=OTHER)
-    return replace(known, leaks=leaks, empty=empty, cut=cut_of(touches))
+def _blind(lab: Lab, trial: Trial, known: Cropped, picked: Sequence[Edit]) -> Cut | None:
+    """The first attention, if both ends of the data are moved there by the padding, and by none of the other data."""
+    padded = known.padded
+    assert padded is not None
+    real, padding, found = padded.real(known.row), padded.padding(known.row), None
+    if len(real) < 3:
+        return None
+
+    def attended(edits: Sequence[Edit], end: int) -> tuple[Touch | None, bool]:
+        touches = lab.trail(trial.index, picked, [*picked, *edits])
+        touch = next((each for each in touches if each.name in ATTENTION), None)
+        return touch, touch is not None and _reaches(touch, padded.width, end)
+
+    for end, rest in ((real[0], real[1:]), (real[-1], real[:-1])):
+        found, moved = attended(_other_data(lab, trial, padded, known.row, rest), end)
+        if found is None or moved:
+            return None
+        if padded.inside:  # other tokens would be no padding: there is only less of it
+            by_padding = known.cut is not None and (known.cut.op, known.cut.line) == (found.name, found.line)
+        else:
+            by_padding = attended(_others(padded, padding), end)[1]
+        if not by_padding:
+            return None
+    return Cut(found.name, found.line, found.caller) if found else None
+
+
+def _other_data(lab: Lab, trial: Trial, padded: Padded, row: int, positions: Sequence[int]) -> list[Edit]:
+    """Other entries for real positions, of which none is a padding token."""
+    edits: list[Edit] = []
+    for each in padded.contents:
+        tensor = trial.argument(each.name)
+        if tensor is None or not tensor.whole:
+            edits += _others(padded, positions, each.name)
+            continue
+        take = Take((each.name,), each.rows, (row,))
+        entries = lab.entries(each.name, [take, Take((each.name,), each.steps, tuple(positions))], trial=trial.index)
+        edits += [Put(each.name, ((each.steps, tuple(positions)),), value) for value in entries[:1]]
+    return edits
+
+
+def _reaches(touch: Touch, width: int, position: int) -> bool:
+    """Whether what an attention makes for one position differs; where that cannot be told, it does."""
+    made = touch.makes[0] if touch.makes else None
+    if made is None or not made.touched:
+        return made is None
+    dims = [dim for dim, size in enumerate(made.shape) if size == width]
+    if touch.name in ("softmax", "scaled_dot_product_attention") and len(made.shape) - 2 in dims:
+        dims = [len(made.shape) - 2]
+    shown = made.indices[dims[0]] if len(dims) == 1 else ()
+    return len(dims) != 1 or len(shown) >= SHOWN or position in shown
+
+
+def _others(padded: Padded, positions: Sequence[int], name: str = "") -> list[Edit]:
+    where = tuple(positions)
+    return [Other(each.name, ((each.steps, where),)) for each in padded.contents if name in ("", each.name)]
 
 
 def cut_of(touches: Sequence[Touch]) -> Cut | None:
@@ -155,48 +231,79 @@ def cut_of(touches: Sequence[Touch]) -> Cut | None:
     return found
 
 
-def _edits(trial: Trial, padded: Padded, row: int) -> tuple[list[Edit], list[Edit], str]:
-    """The edits that take one row twice, those that then cut its padding off, and a reason why not."""
+# ── what is cut, and what is compared ──────────────────────────────────────────────────────────────────────────────
+def _places(
+    lab: Lab, trial: Trial, padded: Padded, row: int, beside: Sequence[Padded]
+) -> tuple[list[Edit], list[tuple[str, int]], str]:
+    """The edits that take one row twice, the (argument, dimension) pairs of its positions, and a reason why not.
+
+    `beside`: what else is padded in this call; its arguments are left as they are.
+    """
     if trial.others:
         return [], [], f"`{trial.others[0]}` is no tensor, so that one sequence cannot be picked"
+    foreign = {name for each in beside for name in each.names} - padded.names
     picked: list[Edit] = []
-    cutting: list[Edit] = []
+    places: list[tuple[str, int]] = []
     for each in trial.arguments:
         rows, steps = axes(each.shape, padded.count, padded.width)
-        if rows is None and padded.count in each.shape:
-            return [], [], f"one sequence cannot be picked from `{each.name}`, of shape {each.shape}"
-        if each.floating and steps and each.name not in padded.told and not (len(steps) == 1 and rows is not None):
-            if rows is None and each.shape == (padded.width, padded.width):
-                cutting += [Take((each.name,), dim, padded.real(row)) for dim in steps]
-                continue
-            return [], [], f"it is not clear which dimension of `{each.name}`, of shape {each.shape}, counts positions"
         if rows is not None:
             picked.append(Take((each.name,), rows, (row, row)))
-        cutting += [Take((each.name,), dim, padded.real(row)) for dim in steps]
-    return picked, cutting, ""
+        elif padded.count in each.shape:
+            return [], [], f"one sequence cannot be picked from `{each.name}`, of shape {each.shape}"
+        if not steps or each.name in foreign:
+            continue
+        if each.name not in padded.names:
+            why = _doubt(lab, trial, padded, row, each)
+            if why:
+                return [], [], why
+        elif len(steps) > 1:
+            return [], [], f"two dimensions of `{each.name}`, of shape {each.shape}, may count positions"
+        places += [(each.name, dim) for dim in steps]
+    return picked, places, ""
 
 
-def _judged(short: Outcome, whole: Outcome, padded: Padded, row: int) -> Iterator[Judged]:
+def _doubt(lab: Lab, trial: Trial, padded: Padded, row: int, each: Tensor) -> str:
+    """Why an argument that only has the size of the sequences may have nothing to do with them."""
+    rows, steps = axes(each.shape, padded.count, padded.width)
+    if rows is None:
+        one = steps == (len(each.shape) - 1,) and not each.floating
+        square = each.shape[-2:] == (padded.width, padded.width) and len(each.shape) == 2
+        return "" if one or square else f"it is not clear whether `{each.name}`, of shape {each.shape}, has positions"
+    if len(steps) > 1:
+        pairs = each.dtype == "bool" or (each.low, each.high) == (0, 1)
+        return (
+            "" if pairs else f"it is not clear which dimension of `{each.name}`, of shape {each.shape}, has positions"
+        )
+    beyond: list[Edit] = [Take((each.name,), rows, (row,)), Take((each.name,), steps[0], padded.padding(row))]
+    if "position" in each.name or len(set(lab.entries(each.name, beyond, trial=trial.index))) == 1:
+        return ""
+    return f"`{each.name}` goes on where `{padded.contents[0].name}` is padded"
+
+
+def _judged(short: Outcome, whole: Outcome, padded: Padded, row: int, kept: tuple[int, ...]) -> Iterator[Judged]:
     """The outputs that have the positions of the input, or do not depend on how many there are."""
     real = padded.real(row)
     for index, (one, other) in enumerate(zip(short.outputs, whole.outputs, strict=False)):
         if len(one.shape) != len(other.shape) or not one.shape or not one.floating:
             continue
         apart = [dim for dim, (p, q) in enumerate(zip(one.shape, other.shape, strict=True)) if p != q]
-        if not apart:
-            yield index, 0, None
-        elif len(apart) == 1 and (one.shape[apart[0]], other.shape[apart[0]]) == (len(real), padded.width):
-            yield index, apart[0], real
+        full = [dim for dim, size in enumerate(other.shape) if size == padded.width]
+        if len(apart) == 1 and (one.shape[apart[0]], other.shape[apart[0]]) == (len(kept), padded.width):
+            yield Judged(index, apart[0], kept, real)
+        elif not apart and len(full) < 2:  # without positions, or made as long again
+            yield Judged(index, full[0], None, real) if full else Judged(index, 0, None, None)
 
 
 def _far(
     lab: Lab, one: Outcome, other: Outcome, at: Judged, tolerance: float, *, cut: bool = False
 ) -> Difference | None:
-    """How far an output is apart at its real positions, if by more than the tolerance; `cut`: the first has no others."""
-    index, dim, real = at
-    apart = lab.differences(one, other, dim=dim, at=real if cut else None)
-    found = apart[index] if index < len(apart) else None
+    """How far an output is apart at its real positions, if by more than the tolerance; `cut`: the first was cut."""
+    kept = at.kept if cut else None
+    apart = lab.differences(one, other, dim=at.dim, at=kept)
+    found = apart[at.output] if at.output < len(apart) else None
     if found is None:
         return None
-    over = [each for each in found.beyond(tolerance) if cut or real is None or each in real]
-    return found if over else None
+    if at.real is not None:
+        named = zip(kept or range(len(found.largest)), found.largest, strict=True)
+        found = replace(found, largest=tuple(each for index, each in named if index in at.real))
+    return found if found.beyond(tolerance) else None

@@ -1,4 +1,4 @@
-"""Correct programs over padded sequences: masks of both polarities, lengths, packing, left padding, none of it needed."""
+"""Correct programs over padded sequences: masks of both polarities, lengths, packing, padding at the front."""
 
 from __future__ import annotations
 

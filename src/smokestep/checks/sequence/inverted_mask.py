@@ -1,13 +1,13 @@
 """Finds models that read the padding of a sequence instead of its data, as with an inverted mask.
 
 ## What it finds
-The output for a padded sequence changes when other entries are put at its padded positions, and what the sequence itself
-holds changes nothing: for an output with positions, at both ends of the data, with all the rest of the data changed. Only
-where the padded positions hold one value throughout, so that they are padding beyond doubt.
+An attention over a padded sequence whose result, at the first and at the last real position, changes when other entries
+are put at the padded positions, and does not change when all other real positions get other entries. Only where the
+padded positions hold one value throughout, so that they are padding beyond doubt.
 
 ## Why it matters
-`key_padding_mask` of PyTorch is True where a position is to be ignored, the `attention_mask` of most libraries is 1 where
-it is to be read. Turned around, attention sees nothing but padding, and the loss still falls a little.
+`key_padding_mask` of PyTorch is True where a position is to be ignored, the `attention_mask` of most libraries is 1
+where it is to be read. Turned around, attention sees nothing but padding, and the loss still falls a little.
 
 ## Bad
 ```python
@@ -89,18 +89,15 @@ def inverted_mask(padding: Padding) -> Iterator[Said]:
     for each in padding.inputs:
         if each.skipped or each.padded is None:
             yield NotApplicable(f"{each.model}: {each.skipped}")
-        elif each.leaks and each.empty:
-            op = f" by `{each.cut.op}`" if each.cut else ""
-            at = "" if each.pooled else " at its real positions"
-            sure = each.padded.agreed and each.padded.told and not each.installed
+        elif each.blind:
             yield Finding(
-                f"{each.model}: its output{at} for a sequence with {each.length} real of {each.padded.width} positions depends "
-                f"on what stands at the {each.padded.width - each.length} padded ones, and not on the rest of the sequence: "
-                f"the padding is read{op} instead of the data (padding told by {each.padded.by})",
+                f"{each.model}: `{each.blind.op}` reads the padding of a sequence instead of its data: of "
+                f"{each.padded.width} positions {each.length} are real, and at their ends its result depends on what "
+                f"stands at the padded ones, and on no other real one (padding told by {each.padded.by})",
                 where=Place.of(each.model, each.line),
-                cause=(each.cut.caller or each.cut.line) if each.cut else each.line,
+                cause=each.blind.caller or each.blind.line or each.line,
                 hint="invert the mask: in `key_padding_mask` and `src_key_padding_mask` True means padding",
-                severity=None if sure else Severity.SUSPICION,
+                severity=None if each.padded.told and not each.installed else Severity.SUSPICION,
                 subjects=(each.model,),
                 data={"length": each.length, "width": each.padded.width},
             )

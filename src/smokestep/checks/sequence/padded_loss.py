@@ -85,10 +85,9 @@ def padded_loss(loss: PaddedLoss, *, equal: float = 1e-3) -> Iterator[Said]:
         elif each.apart:
             scaled = each.before and abs(each.after / each.before / (each.width / each.shorter) - 1) < equal
             yield Finding(
-                f"{'`' + each.op + '` divides by' if scaled and each.op else 'the loss counts'} padded positions: it is "
-                f"{each.before:.4g} for the padded sequences of the batch, and {each.after:.4g} when they are cut from "
-                f"{each.width} to {each.shorter} positions, the length of the longest of them "
-                f"(padding told by {each.padded.by})",
+                f"`{each.op}` {'divides by' if scaled else 'counts'} padded positions: the loss is {each.before:.4g} "
+                f"for the padded sequences of the batch, and {each.after:.4g} when they are cut from {each.width} to "
+                f"{each.shorter} positions, the longest of them (padding told by {each.padded.by})",
                 where=Place.of(each.model, each.line),
                 cause=each.line,
                 hint="divide by the number of real positions (`mask.sum()`)"

@@ -1,9 +1,9 @@
 """Finds models whose output depends on how much padding a sequence has, whatever stands in it.
 
 ## What it finds
-The output at the real positions of a padded sequence changes when the padding is cut off, and does not change when other
-entries are put into it: the padding is masked, but its amount counts. A mean that divides by the padded length does that,
-and positions that are counted from the padded front of a sequence.
+The output at the real positions of a padded sequence changes when the padding is cut off, and does not change when
+other entries are put into it: the padding is masked, but its amount counts. A mean that divides by the padded length
+does that, and positions that are counted from the padded front of a sequence.
 
 ## Why it matters
 The same sample gives another result in another batch, and another one alone, when the model is used.
@@ -86,11 +86,11 @@ def padded_mismatch(padding: Padding) -> Iterator[Said]:
             yield NotApplicable(f"{each.model}: {each.skipped}")
         elif each.apart and not each.leaks:
             cause = (each.cut.caller or each.cut.line) if each.cut else each.line
-            op = f": `{each.cut.op}` is the first to differ" if each.cut else ""
+            op = f", and `{each.cut.op}` brings it in" if each.cut else ""
             yield Finding(
-                f"{each.model}: its output for a sequence with {each.length} real of {each.padded.width} positions changes "
-                f"by {each.apart:.1%} when the padding is cut off, though what stands in the padding changes nothing{op} "
-                f"(padding told by {each.padded.by})",
+                f"{each.model}: its output for a sequence with {each.length} real of {each.padded.width} positions "
+                f"{each.change} when the padding is cut off: not what stands in it matters, but how much of it there "
+                f"is{op} (padding told by {each.padded.by})",
                 where=Place.of(each.model, each.line),
                 cause=cause,
                 hint="count positions from the first real one (`mask.cumsum(1) - 1`)"

@@ -1,10 +1,10 @@
 """Finds models in which what stands at padded positions reaches the real ones.
 
 ## What it finds
-A model that is told which positions are padding (by a mask, by lengths, by comparing with the pad token), and whose output
-at the real positions of a sequence changes both when other entries are put at its padded positions and when these are cut
-off. Where only the `padding_idx` of an embedding shows the padding: the same, if attention, a mean or the last position
-brings it in. What a convolution brings over the border is not told.
+A model that is told which positions are padding (by a mask, by lengths, by comparing with the pad token), and whose
+output at the real positions of a sequence changes both when other entries are put at its padded positions and when
+these are cut off. Where only the `padding_idx` of an embedding shows the padding: the same, if attention, a mean or the
+last position brings it in. What a convolution brings over the border is not told.
 
 ## Why it matters
 What the model says of a sample then depends on the longest sample that happens to be in its batch.
@@ -79,15 +79,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
-from smokestep.evidence.padding import Cropped, Padding
+from smokestep.evidence.padding import ATTENTION, Cropped, Padding
 from smokestep.findings import Finding, NotApplicable, Place
 
-ATTENTION = frozenset(
-    "softmax scaled_dot_product_attention multi_head_attention_forward _native_multi_head_attention "
-    "_transformer_encoder_layer_fwd".split()
-)
 PICKS = frozenset("__getitem__ select index_select narrow unbind".split())
 NEAR = ("conv", "avg_pool", "max_pool", "unfold")  # they reach over the border as far as their kernel, and no further
+WHAT = {
+    "attention": "also attends to padding",
+    "mean": "also averages over padding",
+    "last": "takes the last position, which is padding there",
+    "states": "runs on over the padding",
+    "": "brings padding in",
+}
 HINTS = {
     "attention": "give the attention its mask (`key_padding_mask`, or -inf before the softmax)",
     "mean": "multiply by the mask before summing, and divide by the number of real positions",
@@ -104,16 +107,12 @@ def padding_leak(padding: Padding) -> Iterator[Said]:
         why = _why_not(each)
         if why:
             yield NotApplicable(f"{each.model}: {why}")
-        elif each.leaks and not each.empty and each.cut and each.padded:
+        elif each.apart and each.leaks and not each.blind and each.cut and each.padded:
             kind = _kind(each)
-            what = {"last": "takes the last position, which is padding here", "": "brings padding in"}
-            what |= {"states": "runs on over the padding", "attention": "also attends to padding"}
-            what |= {"mean": "also averages over padding"}
-            of = f"of a sequence with {each.length} real of {each.padded.width} positions"
+            at = f"for a sequence with {each.length} real of {each.padded.width} positions"
             yield Finding(
-                f"{each.model}: `{each.cut.op}` {what[kind]}: its output {'for' if each.pooled else 'at real positions of'} "
-                f"{of.removeprefix('of ')} changes by {each.apart:.1%} when the padding is cut off "
-                f"(padding told by {each.padded.by})",
+                f"{each.model}: `{each.cut.op}` {WHAT[kind]}: its output {at} {each.change} when the padding is cut off"
+                f" (padding told by {each.padded.by})",
                 where=Place.of(each.model, each.line),
                 cause=each.cut.caller or each.cut.line,
                 hint=HINTS[kind],
