@@ -275,7 +275,7 @@ def _run(row: Sequence[float], token: float) -> int:
 
 
 def _compared(graph: Graph, trial: Trial, value: int | None) -> dict[float, bool]:
-    """The numbers that an argument is compared with, and whether the model's output depends on it, not by an argument."""
+    """The numbers that an argument is compared with, and whether the model does that: its output depends on it."""
     found: dict[float, bool] = {}
     given, made = {each.value for each in trial.arguments}, {each.value for each in trial.outputs}
     for op in graph.readers().get(value, ()) if value is not None else ():

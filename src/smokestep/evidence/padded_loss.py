@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from smokestep.world import Lab, World
 
 CLOSE = 1e3  # roundings by which two sums of other lengths may differ
+CHOICES = ("cross_entropy", "nll_loss")
 ROWS = 8  # sequences taken: enough to have a loss of each kind, few enough to cost little
 
 
@@ -158,6 +159,9 @@ def _reduction(graph: Graph, outputs: Sequence[int], padded: Padded) -> Op | Non
     for op in graph.ops:
         sizes = [math.prod(graph.values[read].shape) for read in op.reads if read in reached and read in graph.values]
         made = [each for each in op.makes if each in needed and each in graph.values]
+        shapes = [graph.values[read].shape for read in op.reads if read in graph.values]
+        if op.name in CHOICES and shapes and shapes[0] == (padded.count, padded.width):
+            return None  # it chooses one of the positions
         if made and all(math.prod(graph.values[each].shape) == 1 for each in made) and max(sizes, default=0) >= least:
             return op
     return None

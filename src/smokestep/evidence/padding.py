@@ -26,6 +26,7 @@ SHOWN = 64  # indices of a dimension that a trail tells
 ATTENTION = frozenset(
     "softmax scaled_dot_product_attention multi_head_attention_forward _native_multi_head_attention".split()
 )
+PRODUCTS = ("matmul", "__matmul__", "bmm", "einsum")
 STATES = ("lstm", "gru", "rnn_tanh", "rnn_relu")  # they make the sequence first, and then their last states
 
 
@@ -174,7 +175,10 @@ def _blind(lab: Lab, trial: Trial, known: Cropped, picked: Sequence[Edit]) -> Cu
     def attended(edits: Sequence[Edit], end: int) -> tuple[Touch | None, bool]:
         touches = lab.trail(trial.index, picked, [*picked, *edits])
         touch = next((each for each in touches if each.name in ATTENTION), None)
-        return touch, touch is not None and _reaches(touch, padded.width, end)
+        weighed = touch
+        if touch is not None and touch.name == "softmax":  # weights: what they let through shows in the product
+            weighed = next((each for each in touches[touches.index(touch) :] if each.name in PRODUCTS), None)
+        return touch if weighed else None, weighed is not None and _reaches(weighed, padded.width, end)
 
     for end, rest in ((real[0], real[1:]), (real[-1], real[:-1])):
         found, moved = attended(_other_data(lab, trial, padded, known.row, rest), end)
@@ -209,7 +213,7 @@ def _reaches(touch: Touch, width: int, position: int) -> bool:
     if made is None or not made.touched:
         return made is None
     dims = [dim for dim, size in enumerate(made.shape) if size == width]
-    if touch.name in ("softmax", "scaled_dot_product_attention") and len(made.shape) - 2 in dims:
+    if touch.name in (*PRODUCTS, "scaled_dot_product_attention") and len(made.shape) - 2 in dims:
         dims = [len(made.shape) - 2]
     shown = made.indices[dims[0]] if len(dims) == 1 else ()
     return len(dims) != 1 or len(shown) >= SHOWN or position in shown
