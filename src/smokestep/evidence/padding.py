@@ -161,7 +161,8 @@ def _explained(lab: Lab, trial: Trial, known: Cropped, at: Judged, picked: Seque
     moved = lab.run(trial.index, [*picked, *_others(padded, padded.padding(known.row))])
     leaks = not moved.error and _far(lab, whole, moved, at, SAME) is not None
     known = replace(known, leaks=leaks)
-    return replace(known, blind=_blind(lab, trial, known, picked)) if leaks and padded.agreed else known
+    attends = leaks and padded.agreed and known.cut is not None and known.cut.op in ATTENTION
+    return replace(known, blind=_blind(lab, trial, known, picked)) if attends else known
 
 
 def _blind(lab: Lab, trial: Trial, known: Cropped, picked: Sequence[Edit]) -> Cut | None:

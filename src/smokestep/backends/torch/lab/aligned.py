@@ -66,7 +66,7 @@ class Beside(TorchFunctionMode):
 
     def _apart(self, short: Tensor, long: Tensor) -> bool:
         """Whether they differ however they are laid side by side; also where no way is known."""
-        if short is long or not short.numel():
+        if short.data_ptr() == long.data_ptr() or not short.numel():  # a parameter
             return False
         if short.dim() != long.dim() or short.dtype != long.dtype:
             return True
