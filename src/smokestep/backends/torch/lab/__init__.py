@@ -107,9 +107,7 @@ class TorchLab:
         self, trial: int, edits: Sequence[Edit], longer: Sequence[Edit], *, size: int, kept: Sequence[int], by: float
     ) -> tuple[Touch, ...]:
         """The operations that differ between a call and a longer one, at the entries that both have."""
-        short = Followed()
-        self._run(trial, edits, False, 0, short)
-        beside = Beside(short, size, kept, by)
+        beside = Beside(self._followed(trial, edits), size, kept, by)
         self._run(trial, longer, False, 0, beside)
         return tuple(beside.touches)
 

@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from smokestep.backends.torch import frames
 from smokestep.backends.torch.lab.compare import gap
-from smokestep.backends.torch.lab.trail import Followed
+from smokestep.backends.torch.lab.trail import Followed, Kept
 from smokestep.backends.torch.meters import comparable, measurable
 from smokestep.backends.torch.quiet import quiet, unreal
 from smokestep.backends.torch.vocabulary import bare_name, tensors_in
@@ -23,8 +22,7 @@ from smokestep.evidence.trials import Spread, Touch
 Tensor = torch.Tensor
 MARGIN = 4  # entries that a model may put around a sequence: class tokens, begin and end marks
 WAYS = 16  # ways to lay two tensors side by side that are tried
-SAME = Spread((), ((),), False)
-APART = Spread((), ((0,),), False)
+SAME, APART = Spread((), (), False), Spread((), (), True)
 
 
 class Beside(TorchFunctionMode):
@@ -35,7 +33,7 @@ class Beside(TorchFunctionMode):
 
     def __init__(self, shorter: Followed, size: int, kept: Sequence[int], tolerance: float) -> None:
         super().__init__()
-        self._ops: Iterator[Any] | None = iter(shorter.ops)
+        self._ops: Iterator[Kept] | None = iter(shorter.ops)
         self._size, self._kept, self._tolerance = size, tuple(kept), tolerance
         self.touches: list[Touch] = []
 
@@ -43,19 +41,16 @@ class Beside(TorchFunctionMode):
         kwargs = kwargs or {}
         name = "" if unreal() else bare_name(func)
         short = next(self._ops, None) if name and self._ops is not None else None
-        if short is None or short[0] != name:
+        if short is None or short.name != name:
             self._ops = self._ops if not name else None  # from here on the two do different things
             return func(*args, **kwargs)
         with quiet():
-            before = self._spreads(short[1], [args, kwargs])
+            before = self._spreads(short.reads, [args, kwargs])
         result = func(*args, **kwargs)
         with quiet():
-            after = self._spreads(short[2], result)
+            after = self._spreads(short.makes, result)
         if any(each.touched for each in (*before, *after)):
-            line, stack, _ = frames.trail()
-            lines = tuple(shown for raw in stack if (shown := frames.line_of(raw)) is not None)
-            caller = lines[0] if lines else frames.line_of(line)
-            self.touches.append(Touch(name, before, after, frames.line_of(line), caller, stack=lines))
+            self.touches.append(short.touch(before, after))
         return result
 
     def _spreads(self, short: Sequence[Tensor], tree: Any) -> tuple[Spread, ...]:
