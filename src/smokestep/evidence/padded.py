@@ -103,7 +103,7 @@ class Paddings:
             each = tuple(_merged(_padded(lab, trial, flow.graphs[trial.step], dim)))
             found += each
             if not each:
-                reasons.append((trial.model, "nothing shows which positions of its input are padding"))
+                reasons.append((trial.model or "model", "nothing shows which positions of its input are padding"))
         return cls(tuple(found), tuple(reasons), tuple(map(_sentence, found)))
 
 
@@ -153,7 +153,7 @@ def _by_mask(lab: Lab, trial: Trial, mask: Tensor, ways: Sequence[tuple[int, int
                 straight = all(row == sorted(row, reverse=not left) for row in marks)
                 if not straight or not _uneven(lengths, width):
                     continue
-                guess = Padded(trial.index, trial.model, count, width, lengths, (), (mask.name,), left)
+                guess = Padded(trial.index, trial.model or "model", count, width, lengths, (), (mask.name,), left)
                 agreed = _agreeing(lab, trial, guess)
                 named = _bare(mask.name).endswith(REAL_IS_ONE if one_is_real else PADDED_IS_ONE)
                 only = _only(trial, count, width) if named and not left else ()
@@ -171,7 +171,9 @@ def _by_lengths(lab: Lab, trial: Trial, vector: Tensor) -> Iterator[Padded]:
     for width in {size for each in trial.arguments for size in each.shape[:2]} - {count}:
         if not lengths or not _uneven(lengths, width):
             continue
-        guess = Padded(trial.index, trial.model, count, width, lengths[: ENTRIES // width], (), (vector.name,))
+        guess = Padded(
+            trial.index, trial.model or "model", count, width, lengths[: ENTRIES // width], (), (vector.name,)
+        )
         agreed = _agreeing(lab, trial, guess)
         only = _only(trial, count, width) if max(lengths) == width else ()
         if agreed or only:
@@ -196,7 +198,19 @@ def _by_token(
             by = f"the token {token:g} in `{tokens.name}`"
             if layout:
                 found.append(
-                    Padded(trial.index, trial.model, count, width, lengths, (layout,), told, left, token, True, by)
+                    Padded(
+                        trial.index,
+                        trial.model or "model",
+                        count,
+                        width,
+                        lengths,
+                        (layout,),
+                        told,
+                        left,
+                        token,
+                        True,
+                        by,
+                    )
                 )
     if len(found) == 1:
         yield from found

@@ -111,7 +111,7 @@ class Judged:
 
 def _cropped(lab: Lab, trial: Trial, padded: Padded, beside: Sequence[Padded]) -> Cropped:
     row = min(padded.shorter, key=lambda row: (padded.lengths[row] < 2, padded.lengths[row]))
-    known = Cropped(trial.model, trial.definition or trial.line, trial.installed, "", padded, row, padded.lengths[row])
+    known = Cropped(padded.model, trial.definition or trial.line, trial.installed, "", padded, row, padded.lengths[row])
     picked, places, why = _places(lab, trial, padded, row, beside)
     if why:
         return replace(known, skipped=why)

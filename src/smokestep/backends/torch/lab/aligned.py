@@ -88,13 +88,15 @@ def _ways(short: int, long: int, size: int, kept: tuple[int, ...]) -> list[Seque
     """The indices of a longer dimension that a shorter one may have; [None] where they are equally long."""
     if short == long:
         return [None]
+    times, rest = divmod(long - short, size - len(kept))
+    around = short // times - len(kept) if times > 0 and not rest and short % times == 0 else -1
+    if not 0 <= around <= MARGIN:
+        return []
     ways: list[Sequence[int] | None] = []
-    around = short - len(kept)
-    if 0 <= around <= MARGIN and long - size == around:
-        for front in range(around + 1):
-            ways.append([*range(front), *(front + each for each in kept), *range(front + size, long)])
-    times = short // len(kept)
-    if times > 1 and times * len(kept) == short and times * size == long:
-        ways.append([copy * size + each for copy in range(times) for each in kept])
-        ways.append([each * times + copy for each in kept for copy in range(times)])
+    whole = size + around  # one sequence with what stands around it; folded with others, it comes `times` over
+    for front in range(around + 1):
+        one = [*range(front), *(front + each for each in kept), *range(front + size, whole)]
+        ways.append([copy * whole + each for copy in range(times) for each in one])
+        if times > 1:
+            ways.append([each * times + copy for each in one for copy in range(times)])
     return ways
