@@ -29,8 +29,7 @@ def training():
     def step(batch):
         ids, mask = batch
         optimizer.zero_grad()
-        logits = model(ids, mask)
-        loss = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), ignore_index=0)
+        loss = F.cross_entropy(model(ids, mask).flatten(0, 1), ids.flatten(), ignore_index=0)
         loss.backward()
         optimizer.step()
         return loss
@@ -58,8 +57,7 @@ def training():
     def step(batch):
         ids, mask = batch
         optimizer.zero_grad()
-        logits = model(ids, mask)
-        loss = F.cross_entropy(logits.flatten(0, 1), ids.flatten(), ignore_index=0)
+        loss = F.cross_entropy(model(ids, mask).flatten(0, 1), ids.flatten(), ignore_index=0)
         loss.backward()
         optimizer.step()
         return loss
@@ -99,5 +97,4 @@ def inverted_mask(padding: Padding) -> Iterator[Said]:
                 hint="invert the mask: in `key_padding_mask` and `src_key_padding_mask` True means padding",
                 severity=None if each.padded.told and not each.installed else Severity.SUSPICION,
                 subjects=(each.model,),
-                data={"length": each.length, "width": each.padded.width},
             )

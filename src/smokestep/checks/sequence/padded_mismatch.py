@@ -85,14 +85,13 @@ def padded_mismatch(padding: Padding) -> Iterator[Said]:
         if each.skipped or each.padded is None:
             yield NotApplicable(f"{each.model}: {each.skipped}")
         elif each.apart and not each.leaks:
-            cause = (each.cut.caller or each.cut.line) if each.cut else each.line
             op = f", and `{each.cut.op}` brings it in" if each.cut else ""
             yield Finding(
                 f"{each.model}: its output for a sequence with {each.length} real of {each.padded.width} positions "
                 f"{each.change} when the padding is cut off: not what stands in it matters, but how much of it there "
                 f"is{op} (padding told by {each.padded.by})",
                 where=Place.of(each.model, each.line),
-                cause=cause,
+                cause=(each.cut.caller or each.cut.line) if each.cut else each.line,
                 hint="count positions from the first real one (`mask.cumsum(1) - 1`)"
                 if each.padded.left and not each.pooled
                 else "divide by the number of real positions, not by the length of the padded sequence",

@@ -63,7 +63,7 @@ class Beside(TorchFunctionMode):
         """Whether they differ however they are laid side by side; also where no way is known."""
         if short.data_ptr() == long.data_ptr() or not short.numel():  # a parameter
             return False
-        if short.dim() != long.dim() or short.dtype != long.dtype:
+        if (short.dim(), short.dtype) != (long.dim(), long.dtype):
             return True
         ways = [_ways(p, q, self._size, self._kept) for p, q in zip(short.shape, long.shape, strict=True)]
         return all(self._differ(short, _taken(long, way)) for way in islice(product(*ways), WAYS))
@@ -72,8 +72,7 @@ class Beside(TorchFunctionMode):
         apart = float(gap(one, other).max())
         if not one.is_floating_point():
             return apart > 0
-        finite = comparable(one)[comparable(one).isfinite()]
-        scale = float(finite.abs().max()) if finite.numel() else 0.0
+        scale = float(comparable(one).abs().nan_to_num(0.0, 0.0).max())
         return not apart <= self._tolerance * torch.finfo(one.dtype).eps * scale
 
 
@@ -92,8 +91,7 @@ def _ways(short: int, long: int, size: int, kept: tuple[int, ...]) -> list[Seque
     around = short // times - len(kept) if times > 0 and not rest and short % times == 0 else -1
     if not 0 <= around <= MARGIN:
         return []
-    ways: list[Sequence[int] | None] = []
-    whole = size + around  # one sequence with what stands around it; folded with others, it comes `times` over
+    ways, whole = [], size + around  # one sequence with what stands around it; folded with others, `times` of them
     for front in range(around + 1):
         one = [*range(front), *(front + each for each in kept), *range(front + size, whole)]
         ways.append([copy * whole + each for copy in range(times) for each in one])
