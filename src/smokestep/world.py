@@ -136,7 +136,7 @@ class Lab(Protocol):
         """Make a call whose `size` samples are alike: the first operation that gives unlike rows for alike ones."""
         ...
 
-    def aligned(
+    def beside(
         self, trial: int, edits: Sequence[Edit], longer: Sequence[Edit], *, size: int, kept: Sequence[int], by: float
     ) -> tuple[Touch, ...]:
         """Make a call over shorter and over longer sequences: the operations that differ where both have entries.

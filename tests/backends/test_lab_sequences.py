@@ -74,6 +74,6 @@ def test_attributes_are_read_by_module() -> None:
 def test_a_longer_run_is_compared_where_both_have_entries(pool: Any, op: str | None) -> None:
     """The class token in front and the flattened rows are laid side by side too."""
     with lab(pool) as found:
-        touches = found.aligned(0, [Take(("ids",), 1, (0, 1, 2))], [], size=6, kept=(0, 1, 2), by=1e4)
+        touches = found.beside(0, [Take(("ids",), 1, (0, 1, 2))], [], size=6, kept=(0, 1, 2), by=1e4)
     cut = cut_of(touches)
     assert (cut.op if cut else None) == op

@@ -142,7 +142,7 @@ def _cropped(lab: Lab, trial: Trial, padded: Padded, beside: Sequence[Padded]) -
         apart = max(difference.largest[index] for index in difference.beyond(OTHER)) / (difference.scale or 1.0)
         known = replace(known, apart=apart)
     known = replace(known, output=short.outputs[at.output].name, pooled=at.real is None)
-    touches = lab.aligned(trial.index, shorter, picked, size=padded.width, kept=kept, by=OTHER)
+    touches = lab.beside(trial.index, shorter, picked, size=padded.width, kept=kept, by=OTHER)
     return _explained(lab, trial, replace(known, cut=cut_of(touches)), at, picked, whole)
 
 

@@ -302,7 +302,8 @@ class SequenceFirst(nn.Module):
     def __init__(self):
         super().__init__()
         self.source, self.target = nn.Embedding(VOCAB, DIM, padding_idx=0), nn.Embedding(VOCAB, DIM, padding_idx=0)
-        self.transformer = nn.Transformer(DIM, 2, 1, 1, 32, dropout=0.1)
+        encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(DIM, 2, 32), 1, enable_nested_tensor=False)
+        self.transformer = nn.Transformer(DIM, 2, 1, 1, 32, dropout=0.1, custom_encoder=encoder)
         self.out = nn.Linear(DIM, VOCAB)
 
     def forward(self, src, tgt, tgt_mask, src_padding_mask, tgt_padding_mask, memory_key_padding_mask):

@@ -21,7 +21,7 @@ from smokestep.backends.torch import snapshot
 from smokestep.backends.torch.calls import Called, flat
 from smokestep.backends.torch.declarations import batch_names
 from smokestep.backends.torch.lab import reading
-from smokestep.backends.torch.lab.aligned import Beside
+from smokestep.backends.torch.lab.beside import Beside
 from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
 from smokestep.backends.torch.lab.drawing import drawing
@@ -103,13 +103,13 @@ class TorchLab:
         self._run(trial, edits, False, 0, follow)
         return follow
 
-    def aligned(
+    def beside(
         self, trial: int, edits: Sequence[Edit], longer: Sequence[Edit], *, size: int, kept: Sequence[int], by: float
     ) -> tuple[Touch, ...]:
         """The operations that differ between a call and a longer one, at the entries that both have."""
-        beside = Beside(self._followed(trial, edits), size, kept, by)
-        self._run(trial, longer, False, 0, beside)
-        return tuple(beside.touches)
+        mode = Beside(self._followed(trial, edits), size, kept, by)
+        self._run(trial, longer, False, 0, mode)
+        return tuple(mode.touches)
 
     def entries(self, name: str, edits: Sequence[Edit] = (), *, trial: int | None = None) -> tuple[float, ...]:
         """The entries of an argument of a trial, or of a tensor of the batch, edited; none where there are too many."""

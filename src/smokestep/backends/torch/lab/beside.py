@@ -1,4 +1,4 @@
-"""Aligned: two runs of one call over sequences of different length, side by side where both have entries.
+"""Beside: two runs of one call over sequences of different length, side by side where both have entries.
 
 The shorter run is kept, and the longer one is compared with it while it runs, so that only the shorter is held.
 """
