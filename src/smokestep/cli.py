@@ -299,7 +299,7 @@ def _written(reports: list[Report], format_: Format, output: str | None) -> str:
 
 def _all_checks() -> dict[str, Check]:
     with _usage_errors(None):
-        whole = replace(config.find(), select=(), ignore=())
+        whole = replace(config.find(), select=("all",), ignore=())
         return {each.name: each for each in config.settle(whole).checks}
 
 

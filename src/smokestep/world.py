@@ -185,6 +185,24 @@ class Lab(Protocol):
         """Build the training twice with one seed, and make one step of each."""
         ...
 
+    def beside(
+        self, trial: int, edits: Sequence[Edit], longer: Sequence[Edit], *, size: int, kept: Sequence[int], by: float
+    ) -> tuple[Touch, ...]:
+        """Make a call over shorter and over longer sequences: the operations that differ where both have entries.
+
+        The shorter have the entries `kept` of the `size` that the longer have. Numbers differ when they are more than
+        `by` roundings of their scale apart. The indices of a `Touch` are not told, only that something differs.
+        """
+        ...
+
+    def entries(self, name: str, edits: Sequence[Edit] = (), *, trial: int | None = None) -> tuple[float, ...]:
+        """The entries of an argument of a trial, else of a tensor of the batch, edited; none if there are too many."""
+        ...
+
+    def attributes(self, trial: int, name: str) -> tuple[tuple[str, float], ...]:
+        """The numbers that modules of a trial's model keep under this name: (path, number)."""
+        ...
+
     def batch(self) -> tuple[Tensor, ...]:
         """The tensors of the training's batch, under the names that edits use. Raises `NotOffered` as `dry` does."""
         ...

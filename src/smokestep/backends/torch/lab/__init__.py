@@ -21,10 +21,12 @@ from torch import nn
 from smokestep import facts
 from smokestep.backends.torch import snapshot, sources
 from smokestep.backends.torch.calls import Called, flat
-from smokestep.backends.torch.lab import rebuild, roundtrip, slopes, switch, ways
+from smokestep.backends.torch.declarations import batch_names
+from smokestep.backends.torch.lab import reading, rebuild, roundtrip, slopes, switch, ways
 from smokestep.backends.torch.lab.alignment import Overheard, Rows, align, apart
 from smokestep.backends.torch.lab.answers import Answer
 from smokestep.backends.torch.lab.averages import Averages
+from smokestep.backends.torch.lab.beside import Beside
 from smokestep.backends.torch.lab.capture import Given, edited
 from smokestep.backends.torch.lab.compare import described, difference
 from smokestep.backends.torch.lab.decoding import decoded
@@ -223,6 +225,25 @@ class TorchLab:
         except NotOffered as error:
             return Rebuilt(skipped=str(error))
 
+    def beside(
+        self, trial: int, edits: Sequence[Edit], longer: Sequence[Edit], *, size: int, kept: Sequence[int], by: float
+    ) -> tuple[Touch, ...]:
+        """The operations that differ between a call and a longer one, at the entries that both have."""
+        mode = Beside(self._followed(trial, edits), size, kept, by)
+        self._run(trial, longer, False, 0, mode)
+        return tuple(mode.touches)
+
+    def entries(self, name: str, edits: Sequence[Edit] = (), *, trial: int | None = None) -> tuple[float, ...]:
+        """The entries of an argument of a trial, or of a tensor of the batch, edited; none where there are too many."""
+        if trial is not None:
+            return reading.entries(self._given[trial][1].tensors(), name, edits)
+        tensors = batch_names(self._steps().training.batch)
+        return reading.entries(((known, tensor) for tensor, known in tensors), name, edits)
+
+    def attributes(self, trial: int, name: str) -> tuple[tuple[str, float], ...]:
+        """The numbers that modules of a trial's model keep under this name: (path, number)."""
+        return reading.attributes(self._given[trial][0], name)
+
     def batch(self) -> tuple[Described, ...]:
         """The tensors of the training's batch, under the names that edits use."""
         return self._steps().batch()
@@ -357,6 +378,9 @@ def _alone() -> Iterator[None]:
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
+        # PyTorch's fast path drops or moves what is padded: training never takes it.
+        stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+        torch.backends.mha.set_fastpath_enabled(False)
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         yield

@@ -120,7 +120,7 @@ class Rerun:
             for each in self._optimizers:
                 outer.enter_context(_without_update(each))
             for module in {id(m): m for root in self._models for m in root.modules()}.values():
-                if isinstance(module, nn.RNNBase) and module.dropout:
+                if isinstance(module, (nn.RNNBase, nn.MultiheadAttention)) and module.dropout:
                     outer.callback(setattr, module, "dropout", module.dropout)
                     module.dropout = 0.0
             scaler = torch.amp.GradScaler
