@@ -23,9 +23,7 @@ def seen(**how: Any) -> Influence:
 
 
 def meeting(op: str = "view", **how: Any) -> Meeting:
-    return Meeting(
-        **{"op": op, "line": LINE, "caller": LINE, "torn": op == "view", "along": False, "joint": False, **how}
-    )
+    return Meeting(**{"op": op, "line": LINE, "caller": LINE, "torn": op == "view", "joint": False, **how})
 
 
 def only(check: Any, evidence: Influence) -> Any:
@@ -121,7 +119,13 @@ def test_samples_that_stay_apart_never_meet() -> None:
     assert meeting_of([touch("linear", [spread((1,), 3)], [spread((1,), 3)])], 3) is None
 
 
-def test_the_dimension_given_tells_whether_it_runs_along_the_batch() -> None:
-    path = [touch("softmax", [spread((1,), 3)], [spread((0, 1, 2), 3)], args=(("dim", -2),))]
-    found = meeting_of(path, 3)
-    assert found is not None and found.along
+def test_a_sorting_brings_samples_together_only_if_nothing_else_does() -> None:
+    apart, mixed = spread((1,), 3), spread((0, 1, 2), 3)
+    sort, gru = touch("sort", [apart], [mixed]), touch("gru", [apart], [mixed])
+    assert [meeting_of(path, 3).op for path in ([sort], [sort, gru])] == ["sort", "gru"]  # type: ignore[union-attr]
+
+
+def test_rows_merged_with_something_else_are_torn_by_the_view_that_merged_them() -> None:
+    apart, merged, mixed = spread((1,), 3), spread((2, 3), 6), spread((0, 1, 2, 3, 4, 5), 6)
+    found = meeting_of([touch("reshape", [apart], [merged]), touch("gru", [merged], [mixed])], 3)
+    assert found is not None and found.torn and found.op == "reshape"

@@ -76,7 +76,8 @@ def written(draft: Draft, n: int, state: State, me: str, given: str, gives: str)
     inside = mine and bool(draft.kind and draft.kind.layers)
     kinds = {"vector": VECTOR, "image": IMAGE, "sequence": SEQUENCE}[state.layout]
     allowed = [name for name in kinds if not draft.padded or name in PADDED]
-    if inside and draft.kind:
+    carries = n == draft.at and draft.kind is not None and bool(draft.kind.layers)  # also where the loop is at fault
+    if carries and draft.kind:
         allowed = [name for name in allowed if name in draft.kind.layers]
     name = draft.pick(allowed)
     same = state.layout == "sequence" or (mine and draft.has("dropped-result")) or draft.yes()

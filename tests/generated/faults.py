@@ -103,6 +103,11 @@ FAULTS: dict[str, Fault] = {
         "a bidirectional recurrent layer", "future-leak", ("next",), ("recurrent",), severity="suspicion"
     ),
     "unshifted": Fault(
-        "the target is the input, not shifted", "unshifted-target", ("next",), loop=True, severity="suspicion"
+        "the target is the input, not shifted",
+        "unshifted-target",
+        ("next",),
+        ("mha", "encoder", "attention", "convolution", "recurrent"),
+        loop=True,
+        severity="suspicion",
     ),
 }

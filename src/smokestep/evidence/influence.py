@@ -28,16 +28,14 @@ OTHER = 1e4  # roundings by which computations of different shapes may differ: o
 class Meeting:
     """The operation in which samples meet: the first whose inputs keep them apart and whose result does not.
 
-    `torn`: it only arranges entries anew (a view), so that the rows it makes are no samples any more. `dim`: the
-    dimension along which it works, if it says so, and `along`: whether that is the one that counts samples. `joint`:
-    more than one of its inputs holds samples (a product of the batch with itself).
+    `torn`: it only arranges entries anew (a view), so that the rows it makes are no samples any more. `joint`: more
+    than one of its inputs holds samples (a product of the batch with itself).
     """
 
     op: str
     line: Line | None
     caller: Line | None
     torn: bool
-    along: bool
     joint: bool
     module: str = ""
     learned: bool = False  # it works with a parameter
@@ -51,8 +49,9 @@ class Influenced:
     `leaks`: outputs in which other samples changed too when one was nudged. `silent`: nothing changed at all. `order`:
     outputs that differ when the samples are reversed, and `stray` the first operation that treats equal samples
     unequally; `size`: outputs that differ when one sample is left out. `fewer`, `alone`: what is wrong with the call
-    for fewer samples and for one: an error or a shape; "" if it is as it should be; `squeezed`: the line that drops the
-    dimension of one sample. `whole`: all samples were taken.
+    for fewer samples and for one: an error or a shape; "" if it is as it should be; `written`: a view made as many rows
+    of the fewer samples as the whole batch has; `squeezed`: the line that drops the
+    dimension of one sample. `whole`: all samples were taken. `kept`: what the call changes in the model itself.
     """
 
     model: str
@@ -61,6 +60,7 @@ class Influenced:
     skipped: str = ""
     picked: int = 0
     whole: bool = False
+    kept: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
     silent: bool = False
     meeting: Meeting | None = None
@@ -72,6 +72,7 @@ class Influenced:
     squeezed: Line | None = None
     fewer: str = ""
     fewer_line: Line | None = None
+    written: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def _influenced(lab: Lab, trial: Trial, batch: Batch) -> Influenced:
     if leaks:
         meeting = meeting_of(lab.trail(trial.index, base, [*base, *edits]), count)
     found = {"picked": count, "leaks": leaks, "silent": silent, "meeting": meeting, "whole": count == batch.count}
+    found["kept"] = first.kept
     if not leaks and not first.drew and not first.kept:
         found |= _rearranged(lab, trial, batch, count, first)
     return Influenced(known.model, known.line, known.installed, **found)  # type: ignore[arg-type]
@@ -129,13 +131,22 @@ def _unlike_the_whole(
     if not any(_rows(each.shape, batch, batch.count) for each in whole.outputs):
         return _skipped(known, "in evaluation mode no output has a row for each sample")
     shapes = [each.shape for each in first.outputs if each.shape]
+    base = _picked(batch, range(count))
     if not first.error:  # it keeps its form, whatever the batch: the samples may have met
-        base = _picked(batch, range(count))
         meeting = meeting_of(lab.trail(trial.index, base, [*base, *_nudge(trial, batch, 1)]), count)
         if meeting is not None and not meeting.torn:
             return replace(known, picked=count, leaks=("",), meeting=meeting)
     fewer = first.error or f"its output has the shape {shapes[0] if shapes else ()}"
-    return replace(known, picked=count, fewer=fewer, fewer_line=first.error_line)
+    line, written = first.error_line, False
+    for touch in lab.trail(trial.index, base, [*base, *_nudge(trial, batch, 1)]):
+        if (
+            touch.name in VIEWING
+            and count < batch.count
+            and any(each.shape[:1] == (batch.count,) for each in touch.makes)
+        ):
+            line, written = touch.caller or touch.line, True
+            break
+    return replace(known, picked=count, fewer=fewer, fewer_line=line, written=written)
 
 
 def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome) -> dict[str, object]:
@@ -202,33 +213,59 @@ def _named(difference: Difference) -> str:
 
 # ── where samples meet ─────────────────────────────────────────────────────────────────────────────────────────────
 VIEWING = frozenset("view reshape flatten unflatten ravel view_as reshape_as".split())
+SORTING = frozenset("sort argsort topk index_select gather".split())
+ATTENTION = frozenset(
+    "multi_head_attention_forward scaled_dot_product_attention _transformer_encoder_layer_fwd "
+    "_native_multi_head_attention".split()
+)
+RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())
+SERIAL = ATTENTION | RECURRENT  # what works along a sequence
 
 
 def meeting_of(touches: Sequence[Touch], count: int) -> Meeting | None:
-    """The first operation that brings the samples together; None if every single one keeps them apart."""
+    """The first operation that brings the samples together; None if every single one keeps them apart.
+
+    A sorting is one only if there is no other: packed sequences are sorted, and put back in order.
+    """
+    merged: Touch | None = None  # the last view by which a sample came to have several rows
+    sorting: Meeting | None = None
     for touch in touches:
         before = [each for each in touch.reads if each.touched]
         after = [each for each in touch.makes if each.touched]
         if not before or not after:
             continue
         dims = [_sample_dim(each, count) for each in before]
-        if any(dim is None for dim in dims) or all(_sample_dim(each, count) is not None for each in after):
+        if any(dim is None for dim in dims):
             continue
-        plain = dict(touch.args)
-        given = plain.get("dim", plain.get("1") if touch.name not in VIEWING else None)
-        along = isinstance(given, int) and not isinstance(given, bool) and given % len(before[0].shape) == dims[0]
-        return Meeting(
-            op=touch.name,
-            line=touch.line,
-            caller=touch.caller,
-            torn=touch.name in VIEWING,
-            along=along,
-            joint=len(before) > 1,
-            module=touch.module,
-            learned=touch.learned,
-            only=all(size == 1 for dim, size in enumerate(before[0].shape[:-1]) if dim != dims[0]),
-        )
-    return None
+        kept = [_sample_dim(each, count) for each in after]
+        if all(dim is not None for dim in kept):
+            if touch.name in VIEWING and _rows_of_one(before[0], dims[0]) == 1 != _rows_of_one(after[0], kept[0]):
+                merged = touch
+            continue
+        meeting = _meeting(touch, before, dims[0])
+        if touch.name in SERIAL and merged is not None and _rows_of_one(before[0], dims[0]) > 1:
+            return _meeting(merged, before, dims[0])
+        if touch.name not in SORTING:
+            return meeting
+        sorting = sorting or meeting
+    return sorting
+
+
+def _meeting(touch: Touch, before: Sequence[Spread], dim: int | None) -> Meeting:
+    return Meeting(
+        op=touch.name,
+        line=touch.line,
+        caller=touch.caller,
+        torn=touch.name in VIEWING,
+        joint=len(before) > 1,
+        module=touch.module,
+        learned=touch.learned,
+        only=all(size == 1 for each, size in enumerate(before[0].shape[:-1]) if each != dim),
+    )
+
+
+def _rows_of_one(spread: Spread, dim: int | None) -> int:
+    return 0 if dim is None else len(spread.indices[dim])
 
 
 def _sample_dim(spread: Spread, count: int) -> int | None:

@@ -85,7 +85,7 @@ def half_of_the_batch_has_labels() -> smokestep.Training:
 
 
 @healthy()
-def only_the_hardest_samples_count() -> smokestep.Training:
+def half_of_the_samples_is_left_out_of_the_loss() -> smokestep.Training:
     net = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
 

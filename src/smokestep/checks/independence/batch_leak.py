@@ -73,11 +73,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
-from smokestep.evidence.influence import Influence, Influenced, Meeting
+from smokestep.evidence.influence import ATTENTION, RECURRENT, Influence, Influenced, Meeting
 from smokestep.findings import Finding, NotApplicable, Open, Place, Severity
 
-ATTENTION = ("multi_head_attention_forward", "scaled_dot_product_attention", "_transformer_encoder_layer_fwd")
-RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 AVERAGES = frozenset(
     "softmax log_softmax softmin mean sum norm normalize logsumexp max amax min amin median cumsum prod".split()
 )
@@ -93,6 +91,9 @@ def batch_leak(influence: Influence) -> Iterator[Said]:
         elif model.leaks and meeting is None:
             yield Open(f"{model.model}: samples change each other's output; where they meet could not be seen")
         elif model.leaks and meeting is not None:
+            if model.kept and not meeting.torn:
+                yield NotApplicable(f"{model.model}: it changes {model.kept[0]} in evaluation mode, too")
+                continue
             what, hint = _told(meeting)
             if not what:
                 yield NotApplicable(f"{model.model}: its samples meet in `{meeting.op}`, which is taken to be meant")
@@ -119,7 +120,7 @@ def _told(meeting: Meeting) -> tuple[str, str]:
         )
     if meeting.only and op != "batch_norm" and op not in AVERAGES:
         return "", ""  # nothing else could be the time: the rows are one sequence, or meant to meet
-    if op in ATTENTION or op == "_native_multi_head_attention":
+    if op in ATTENTION:
         return "attention runs along the batch", FIRST
     if op in RECURRENT:
         return f"the {op} runs along the batch as if it were time", FIRST

@@ -78,7 +78,7 @@ def batch_size(influence: Influence) -> Iterator[Said]:
     for model in influence.models:
         if model.skipped or model.leaks:
             yield NotApplicable(f"{model.model}: {model.skipped or 'its samples influence each other'}")
-        elif model.fewer_line and not all(text in model.fewer for text in RESHAPING):
+        elif model.fewer_line and not model.written and not all(text in model.fewer for text in RESHAPING):
             yield NotApplicable(f"{model.model}: it wants as many samples as it had ({model.fewer})")
         elif model.fewer or model.size:
             what = f": {model.fewer}" if model.fewer else f" gives the samples other outputs than with {model.picked}"

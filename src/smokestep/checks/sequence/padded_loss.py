@@ -76,6 +76,7 @@ from smokestep.evidence.padded_loss import PaddedLoss
 from smokestep.findings import Finding, NotApplicable, Place
 
 
+# `equal`: a ratio of two float32 losses is exact to some 1e-6; half precision needs this much room
 @check(severity="suspicion", since="0.1")
 def padded_loss(loss: PaddedLoss, *, equal: float = 1e-3) -> Iterator[Said]:
     """Tells every loss that changes with the amount of padding; `equal`: within which two ratios are told to be one."""

@@ -12,6 +12,7 @@ from smokestep.evidence.trials import Tensor as Described
 
 Tensor = torch.Tensor
 SHOWN = 64  # indices of a dimension that are told
+ROUNDING = 1e-6  # of the scale: sequences packed in another order round differently in the last bits
 
 
 def described(name: str, tensor: Tensor, value: int | None = None) -> Described:
@@ -46,15 +47,18 @@ def difference(
         return None
     apart = gap(one, other)
     largest = apart.amax([d for d in range(apart.dim()) if d != dim]) if apart.dim() > 1 else apart
-    finite = comparable(one)[comparable(one).isfinite()] if one.dtype != torch.bool else one
     own = torch.finfo(one.dtype).eps if one.is_floating_point() or one.is_complex() else 2.0**-24
-    scale = float(finite.double().abs().max()) if finite.numel() else 0.0
-    return Difference(name, tuple(largest.double().tolist()), scale, max(own, eps))
+    return Difference(name, tuple(largest.double().tolist()), _scale(one), max(own, eps))
+
+
+def _scale(tensor: Tensor) -> float:
+    finite = comparable(tensor)[comparable(tensor).isfinite()] if tensor.dtype != torch.bool else tensor
+    return float(finite.double().abs().max()) if finite.numel() else 0.0
 
 
 def spread(one: Tensor, other: Tensor) -> Spread:
-    """Where two tensors of one shape differ."""
-    apart = gap(one, other) != 0
+    """Where two tensors of one shape differ, by more than rounding."""
+    apart = gap(one, other) > ROUNDING * _scale(one)
     if not apart.dim():
         return Spread((), (), bool(apart))
     sides = [

@@ -211,19 +211,20 @@ def _first(module: nn.Module, how: _Way, ids: Tensor, call: Callable[[Callable[[
     _tried(call, step)
     counts: Counter[Any] = Counter()
     known: dict[Any, Any] = {}
-    for name, reads, makes, line, _, _ in whole.ops:
-        known[name, line, counts[name, line]] = reads, makes
-        counts[name, line] += 1
+    for op in whole.ops:
+        known[op.name, op.line, counts[op.name, op.line]] = op.makes
+        counts[op.name, op.line] += 1
     counts.clear()
     joined: list[tuple[str, list[Tensor], Any]] = []  # what only the way with the cache does
-    for name, reads, makes, line, stack, _ in one.ops:
-        key = (name, line, counts[name, line])
-        counts[name, line] += 1
+    for op in one.ops:
+        key = (op.name, op.line, counts[op.name, op.line])
+        counts[op.name, op.line] += 1
         if key not in known:
-            joined.append((name, makes, stack))
-        elif not all(_last_agree(a, b) for a, b in zip(makes, known[key][1], strict=False)):
-            before = next((each for each in reversed(joined) if _among(each[1], reads)), (name, makes, stack))
-            return before[0], frames.line_of(before[2][0] if before[2] else line)
+            joined.append((op.name, op.makes, op.stack))
+        elif not all(_last_agree(a, b) for a, b in zip(op.makes, known[key], strict=False)):
+            own = (op.name, op.makes, op.stack)
+            name, _, stack = next((each for each in reversed(joined) if _among(each[1], op.reads)), own)
+            return name, frames.line_of(stack[0] if stack else op.line)
     return "", None
 
 

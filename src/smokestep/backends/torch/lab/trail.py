@@ -46,10 +46,10 @@ class Kept:
 class Followed(TorchFunctionMode):
     """Keeps, for every public call, a copy of what it read and made. Only for few samples: it keeps everything."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module | None = None) -> None:
         super().__init__()
         self.ops: list[Kept] = []
-        self._paths = {id(each): path for path, each in module.named_modules()}
+        self._paths = {id(each): path for path, each in (module.named_modules() if module else ())}
         self._running: list[str] = []
         self._hooks = ExitStack()
 
