@@ -241,6 +241,10 @@ class Fresh(Protocol):
         """How far the trained weights are from where they began: the norm of the way, as a share of theirs."""
         ...
 
+    def along(self, share: float) -> None:
+        """Put the weights at this share of the way that the first step took, and the generators where it found them."""
+        ...
+
 
 class World(Protocol):
     """One private place in which the user's training can be run and observed."""

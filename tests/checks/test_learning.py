@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from smokestep.checks.learning.cannot_overfit import cannot_overfit
+from smokestep.checks.learning.climbing_update import climbing_update
 from smokestep.checks.learning.diverges import diverges
 from smokestep.checks.learning.hasty_updates import hasty_updates
 from smokestep.checks.learning.learns_nothing_from_input import learns_nothing_from_input
 from smokestep.checks.learning.stands_still import stands_still
+from smokestep.evidence.descent import Descent
 from smokestep.evidence.flow import Backward, Graph, Op, Value
 from smokestep.evidence.learning import Blind, Course, Learning, no_floor
 from smokestep.evidence.losses import LossCall, Operand
@@ -196,3 +199,27 @@ def test_one_matrix_alone_and_weights_that_began_at_zero_do_not_count():
     zero = run(0.5)
     zero = replace(zero, movements=tuple(replace(m, scale=0.5 * m.step) for m in zero.movements))
     assert [type(said) for said in hasty_updates.judge(zero)] == [NotApplicable]
+
+
+def descended(*losses: float, why: str = "") -> list[Any]:
+    return list(climbing_update.judge(Descent(why, losses, "cross_entropy", HERE, HERE)))
+
+
+def test_an_update_that_goes_downhill_or_overshoots_is_no_climb() -> None:
+    assert descended(2.0, 1.9, 1.99) == [] and descended(2.0, 2.5, 1.99) == []
+
+
+def test_an_update_that_climbs_in_proportion_is_told_with_its_line() -> None:
+    [told] = descended(2.0, 2.1, 2.01)
+    assert told.cause == HERE and "uphill" in told.message
+
+
+@pytest.mark.parametrize("losses", [(2.0, 2.000001, 2.0000001), (2.0, 2.011, 2.01)])
+def test_a_change_that_says_nothing_is_left_open(losses: tuple[float, ...]) -> None:
+    [told] = descended(*losses)
+    assert isinstance(told, Open)
+
+
+def test_a_loss_whose_gradient_may_be_replaced_is_not_judged() -> None:
+    [told] = descended(why="a custom function may have a gradient of its own")
+    assert isinstance(told, NotApplicable)

@@ -13,6 +13,7 @@ TABLE: tuple[str, ...] = (
     "independence.batch_size",
     "independence.lone_sample",
     "learning.cannot_overfit",
+    "learning.climbing_update",
     "learning.diverges",
     "learning.hasty_updates",
     "learning.learns_nothing_from_input",

@@ -32,6 +32,7 @@ _seeded: dict[tuple[int, int], States] = {}
 
 
 def states() -> States:
+    """The states of all random generators in use, each with what sets it."""
     """The state of every generator of the process, each with the function that sets it."""
     found: States = [(random.setstate, random.getstate()), (torch.set_rng_state, torch.get_rng_state())]
     if numpy := sys.modules.get("numpy"):

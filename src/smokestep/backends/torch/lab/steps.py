@@ -24,7 +24,7 @@ from smokestep.backends.torch.declarations import batch_names
 from smokestep.backends.torch.events import patch
 from smokestep.backends.torch.lab.capture import change
 from smokestep.backends.torch.lab.compare import described
-from smokestep.backends.torch.lab.drawing import Drawn, drawing
+from smokestep.backends.torch.lab.drawing import Drawn, drawing, states
 from smokestep.backends.torch.quiet import plain, quiet, unreal
 from smokestep.backends.torch.reach import reachable
 from smokestep.backends.torch.vocabulary import bare_name, tensors_in
@@ -171,6 +171,8 @@ class Fresh:
     def __init__(self, training: Training) -> None:
         self.training = training
         self._start = [(each, each.detach().clone()) for each in self._weights()]
+        self._way: list[Tensor] = []
+        self._drawn = states()
 
     def step(self, edits: Sequence[Edit] = (), *, name: str = "") -> Stepped:
         """Run one step for real; the random generators go on from where they are."""
@@ -183,9 +185,22 @@ class Fresh:
         norm = sum(float(then.double().square().sum()) for _, then in self._start)
         return float((way / norm) ** 0.5) if norm else 0.0
 
+    def along(self, share: float) -> None:
+        """Put the weights at this share of the way that the first step took, and the generators where it found them."""
+        self._way = self._way or [now.detach() - then for now, then in self._start]
+        with torch.no_grad():
+            for (now, then), way in zip(self._start, self._way, strict=True):
+                now.copy_(then + share * way)
+        for put, state in self._drawn:
+            put(state)
+
     def _weights(self) -> list[Tensor]:
-        held = (each for each in reachable(self.training).values() if isinstance(each, Optimizer))
+        reached = list(reachable(self.training).values())
+        held = (each for each in reached if isinstance(each, Optimizer))
         found = {id(p): p for each in held for group in each.param_groups for p in group["params"]}
+        if not found:  # updated by hand
+            found = {id(each): each for each in reached if isinstance(each, Tensor) and each.is_leaf}
+            found = {key: each for key, each in found.items() if each.requires_grad}
         return [each for each in found.values() if each.is_floating_point()]
 
 
