@@ -262,6 +262,14 @@ def test_stuck_dropout_spares_a_call_under_a_condition_on_training() -> None:
     assert findings(stuck_dropout, dropout(guarded=True)) == []
 
 
+def test_stuck_dropout_that_never_drops_is_told_where_the_line_says_so() -> None:
+    off = Line("net.py", 9, "h = F.dropout(h, 0.3, training=False)")
+    (finding,) = findings(stuck_dropout, dropout(passed=True, active=False, line=off))
+    assert finding.cause == off and "never drops" in finding.message
+    asked = Line("net.py", 9, "h = F.dropout(h, 0.3, training=self.mc)")
+    assert findings(stuck_dropout, dropout(passed=True, active=False, line=asked)) == []
+
+
 def test_stuck_dropout_spares_a_call_outside_every_module() -> None:
     assert findings(stuck_dropout, dropout(module="")) == []
 

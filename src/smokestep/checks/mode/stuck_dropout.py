@@ -3,7 +3,8 @@
 ## What it finds
 `F.dropout(x)` inside a module, without `training=self.training` and under no condition on it: it drops in evaluation,
 too, since the function's default is True. And any such call that was seen to drop while its module was in evaluation
-mode. A suspicion: Monte Carlo dropout wants just that.
+mode. Also the reverse: `F.dropout(x, p, training=False)`, which never drops, in a module that is in training mode. A
+suspicion: Monte Carlo dropout wants the first, and a dropout that is switched off for a while is the second.
 
 ## Why it matters
 The evaluation is noisy and too low, two runs of it differ, and nothing in the training itself looks wrong.
@@ -53,7 +54,7 @@ def training() -> smokestep.Training:
 ```
 
 ## When to allow it
-When the network is meant to be random in evaluation, too.
+When the network is meant to be random in evaluation, too, or its dropout is switched off on purpose.
 
 ## Source
 transformers issue 33844; Stack Overflow 53419474 ("Using Dropout in Pytorch: nn.Dropout vs. F.dropout").
@@ -61,11 +62,14 @@ transformers issue 33844; Stack Overflow 53419474 ("Using Dropout in Pytorch: nn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from smokestep.check import check
 from smokestep.evidence.modes import FunctionalDropout, Modes
 from smokestep.findings import Finding, Line, NotApplicable, Place
+
+OFF = re.compile(r"dropout\w*\(.*(training\s*=\s*False|,\s*False\s*[,)])")
 
 
 @check(severity="suspicion", since="0.1")
@@ -74,6 +78,7 @@ def stuck_dropout(modes: Modes) -> Iterator[Finding | NotApplicable]:
     if not calls:
         yield NotApplicable("no module calls dropout as a function")
         return
+    yield from _never(calls)
     lines: dict[Line | None, list[FunctionalDropout]] = {}
     for call in calls:
         stuck = not call.passed and not call.guarded
@@ -94,3 +99,18 @@ def stuck_dropout(modes: Modes) -> Iterator[Finding | NotApplicable]:
             subjects=(those[0].module,),
             data={"calls": len(those), "in_eval": len(seen)},
         )
+
+
+def _never(calls: list[FunctionalDropout]) -> Iterator[Finding]:
+    """Calls whose line says that they never drop, while their module trains."""
+    for line in dict.fromkeys(call.line for call in calls if call.line and OFF.search(call.line.code)):
+        those = [call for call in calls if call.line == line and call.module_training]
+        if line and those and not line.installed and not any(call.active for call in those):
+            yield Finding(
+                f"dropout of {those[0].probability:g} never drops: `training` is False while its module trains",
+                where=Place.of(those[0].module, line),
+                cause=line,
+                hint="pass training=self.training, or leave the dropout out",
+                subjects=(those[0].module,),
+                data={"calls": len(those), "in_eval": 0},
+            )
