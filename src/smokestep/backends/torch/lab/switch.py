@@ -148,14 +148,11 @@ def overrides(module: nn.Module) -> Iterator[Override]:
             continue
         if any(not switches(own) for _, _, own in overridden(each)):
             continue
-        apart = {id(layer) for layer in each.modules() if not layer.training} if each.training else set()
-        layers = {
-            key or type(each).__name__: layer
-            for key, layer in each.named_modules()
-            if kind_of(layer) and id(layer) not in apart  # a teacher in evaluation mode may well stay in it
-        }
+        layers = {key or type(each).__name__: layer for key, layer in each.named_modules() if kind_of(layer)}
+        each.train(True)
+        apart = {id(layer) for layer in each.modules() if not layer.training}  # a teacher that stays in evaluation mode
         for layer in each.modules():
-            layer.training = id(layer) not in apart
+            layer.training = id(layer) not in apart or name == "eval"
         answer = getattr(each, name)() if name == "eval" else each.train(False)
         stuck = tuple(key for key, layer in layers.items() if layer.training)
         for layer in each.modules():
