@@ -159,10 +159,11 @@ NOTES = """\
 A ratio is the median of the ratios of repetitions taken in turn in one process, both sides on as many threads. "Both in
 processor time" are the same two ratios, which other work on the machine disturbs less; the first then includes putting
 the evidence together. "Recorded" is the steps alone with every gauge connected. "Whole `examine`" is the call:
-building the training, seeding, three recorded steps, the default experiments, all checks and the report, against three
-plain steps of a training already built. Memory is the peak resident size of a process of its own, imports included, less one copy of the
-parameters, against the peak of the process that runs the plain steps; "in place" examines objects already built, which
-are put back afterwards. The script's times are those of whole processes, `import torch` included.
+building the training, seeding, three recorded steps, the default experiments, all checks and the report, against
+three plain steps of a training already built. Memory is the peak resident size of a process of its own, imports
+included, less one copy of the parameters, against the peak of the process that runs the plain steps; "in place"
+examines objects already built, which are put back afterwards. The script's times are those of whole processes,
+`import torch` included.
 
 To repeat: `make bench`. Aims: recording at most 1.15 × from 5 M parameters up, the whole examination at most 2.5 ×,
 memory at most 1.25 ×, fixed cost at most 0.3 s."""
