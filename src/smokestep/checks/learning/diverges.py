@@ -69,7 +69,7 @@ def diverges(learning: Learning, *, times: float = 4.0) -> Iterator[Said]:
         f"{len(course.losses)} steps it {end}",
         where=Place.of(None, learning.line),
         cause=learning.line,
-        hint="try a tenth of the learning rate; look at a loss that is summed and not averaged, at gradients that are "
+        hint="take a tenth of the learning rate; look at a loss that is summed and not averaged, at gradients that are "
         "not cleared, and at the sign of the loss",
         data={"first": first, "last": last, "steps": len(course.losses)},
     )

@@ -80,7 +80,7 @@ def hasty_updates(steps: Steps, *, share: float = 0.3, tiny: float = 1e-3) -> It
         "1e-03 is usual",
         where=Place.of(None, line),
         cause=line,
-        hint=f"try a hundredth of the learning rate ({worst.rate:g}); look at a loss that is summed and not averaged",
+        hint=f"take a hundredth of the learning rate ({worst.rate:g}); look at a loss that is summed and not averaged",
         subjects=tuple(sorted({m.parameter for m in moves if m.step in steps_so and m.update > share * m.scale})),
         data={"share": worst.update / worst.scale, "parameter": worst.parameter, "rate": worst.rate},
     )
