@@ -11,6 +11,8 @@ from smokestep.check import Check
 def page(check: Check) -> str:
     """Title, severity, the check's own page, its options with defaults and sources, and how to allow it."""
     facts = [f"**{check.severity.value}**", check.family, f"since {check.since}"]
+    if check.on_request:
+        facts.append("runs on request")
     if check.explains:
         facts.append(f"tells under itself: {', '.join(f'`{name}`' for name in check.explains)}")
     parts = [f"# {check.name}", " · ".join(facts), check.page.strip()]
