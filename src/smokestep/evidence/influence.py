@@ -21,6 +21,7 @@ PICKED = 3  # samples: the least number of which one is nudged and two others st
 SAME = (
     1e-5  # of the scale, by which two computations of one shape may differ: none do, on one device; slack for kernels
 )
+GROUPS = "its rows come in groups, as of agents or environments, so that no sample can be picked"
 OTHER = 1e4  # roundings by which computations of different shapes may differ: other kernels, other orders of a sum
 
 
@@ -28,8 +29,9 @@ OTHER = 1e4  # roundings by which computations of different shapes may differ: o
 class Meeting:
     """The operation in which samples meet: the first whose inputs keep them apart and whose result does not.
 
-    `torn`: it only arranges entries anew (a view), so that the rows it makes are no samples any more. `joint`: more
-    than one of its inputs holds samples (a product of the batch with itself).
+    `torn`: it only arranges entries anew (a view), so that the rows it makes are no samples any more, although they are
+    as many, or as many times a whole number: groups of another number are meant. `joint`: more than one of its inputs
+    holds samples (a product of the batch with itself).
     """
 
     op: str
@@ -110,6 +112,9 @@ def _influenced(lab: Lab, trial: Trial, batch: Batch) -> Influenced:
         return _skipped(known, f"its call with one sample nudged raised {nudged.error}")
     apart = [each for i, each in enumerate(lab.differences(first, nudged, dim=batch.dim)) if i in rows and each]
     leaks = tuple(_named(each) for each in apart if set(each.over(SAME)) - {1})
+    if leaks and batch.separable and lab.run(trial.index, _picked(batch, range(count - 1))).error:
+        if _grouped(lab, trial, batch):
+            return _skipped(known, GROUPS)
     silent = not any(each.beyond(0) for each in apart)
     meeting = None
     if leaks:
@@ -136,6 +141,8 @@ def _unlike_the_whole(
         meeting = meeting_of(lab.trail(trial.index, base, [*base, *_nudge(trial, batch, 1)]), count)
         if meeting is not None and not meeting.torn:
             return replace(known, picked=count, leaks=("",), meeting=meeting)
+    if first.error and batch.separable and _grouped(lab, trial, batch):
+        return _skipped(known, GROUPS)
     fewer = first.error or f"its output has the shape {shapes[0] if shapes else ()}"
     line, written = first.error_line, False
     for touch in lab.trail(trial.index, base, [*base, *_nudge(trial, batch, 1)]):
@@ -149,16 +156,24 @@ def _unlike_the_whole(
     return replace(known, picked=count, fewer=fewer, fewer_line=line, written=written)
 
 
+def _grouped(lab: Lab, trial: Trial, batch: Batch) -> bool:
+    """Whether a model that refuses fewer samples takes the whole batch twice: its rows come in groups of some size."""
+    twice = lab.run(trial.index, _picked(batch, (*range(batch.count), *range(batch.count))))
+    return not twice.error and any(_rows(each.shape, batch, 2 * batch.count) for each in twice.outputs)
+
+
 def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome) -> dict[str, object]:
     found: dict[str, object] = {}
+    if not batch.separable:
+        return found  # what has its samples elsewhere, as a recurrent state, would not be reversed with them
     back = tuple(reversed(range(count)))
     reverse = lab.run(trial.index, _picked(batch, back))
     found["order"] = _apart(lab, first, reverse, batch, back)
     if found["order"]:
         found["stray"] = lab.stray(trial.index, _picked(batch, (0,) * count), count)
-    if not batch.separable:
-        return found
     fewer = lab.run(trial.index, _picked(batch, range(count - 1)))
+    if fewer.error and _grouped(lab, trial, batch):
+        return {"skipped": GROUPS}
     if fewer.error:
         found |= {"fewer": fewer.error, "fewer_line": fewer.error_line}
     elif count > 2:
@@ -242,21 +257,22 @@ def meeting_of(touches: Sequence[Touch], count: int) -> Meeting | None:
             if touch.name in VIEWING and _rows_of_one(before[0], dims[0]) == 1 != _rows_of_one(after[0], kept[0]):
                 merged = touch
             continue
-        meeting = _meeting(touch, before, dims[0])
+        meeting = _meeting(touch, before, dims[0], count)
         if touch.name in SERIAL and merged is not None and _rows_of_one(before[0], dims[0]) > 1:
-            return _meeting(merged, before, dims[0])
+            return _meeting(merged, before, dims[0], count)
         if touch.name not in SORTING:
             return meeting
         sorting = sorting or meeting
     return sorting
 
 
-def _meeting(touch: Touch, before: Sequence[Spread], dim: int | None) -> Meeting:
+def _meeting(touch: Touch, before: Sequence[Spread], dim: int | None, count: int) -> Meeting:
+    made = [each.shape for each in touch.makes if each.touched]
     return Meeting(
         op=touch.name,
         line=touch.line,
         caller=touch.caller,
-        torn=touch.name in VIEWING,
+        torn=touch.name in VIEWING and any(shape[0] % count == 0 or count in shape for shape in made if shape),
         joint=len(before) > 1,
         module=touch.module,
         learned=touch.learned,
