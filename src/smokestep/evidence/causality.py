@@ -41,11 +41,12 @@ class Sight:
     target, also in training mode; `later`: with entries beyond it; `own`: with its own position's, `earlier`: with
     those before (None: not tested). `alone`: no other argument that the predictions depend on holds the target.
     `labels`, `label_name`: another argument holds the target, shifted by so many, and is not read by the predictions.
-    `mixer`: the first operation that works along time, whatever it makes of it; `spreads`: one carries a change
-    to later positions; `attends`, `recurs`, `windows`: the model has operations of these kinds. `drew`: it draws random
-    numbers in evaluation mode. `squeezed`: the argument reaches the predictions only through something narrower than
-    its embedding, or through picked codes, as in an autoencoder. `share`: of its rows, how many count. `several`: the argument is no vector.
-    `called`: the line of the model's call. `carrier`: what carries the answer to the prediction.
+    `mixer`: the first operation that works along time, whatever it makes of it; `spreads`: one carries a change to
+    later positions; `attends`, `recurs`, `windows`: the model has operations of these kinds. `drew`: it draws
+    random numbers in evaluation mode. `squeezed`: the argument reaches the predictions only through something
+    narrower than its embedding, or through picked codes, as in an autoencoder. `share`: of its rows, how many
+    count. `several`: the argument is no vector. `called`: the line of the model's call. `carrier`: what carries the
+    answer to the prediction.
     """
 
     model: str

@@ -2,9 +2,9 @@
 
 ## What it finds
 A few samples are handed over in reverse order, and their outputs do not come back reversed, although no sample
-influences another. The line is the first operation that treats equal samples unequally. A defect where the model also runs on fewer samples, so that no sample
-owns a row of it, and there is another dimension that could be time; else a suspicion: a model may hold a row for each
-sample, and rows of nothing but features may be one sequence.
+influences another. The line is the first operation that treats equal samples unequally. A defect where the model also
+runs on fewer samples, so that no sample owns a row of it, and there is another dimension that could be time; else a
+suspicion: a model may hold a row for each sample, and rows of nothing but features may be one sequence.
 
 ## Why it matters
 The network learns the order of the batch, which the next epoch shuffles. It happens when a positional encoding for

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
@@ -29,6 +29,7 @@ CACHES = "past_key_values past_key_value past_kv past_kvs past layer_past cache 
 LABELS = frozenset("labels label targets target y".split())
 PLACES = frozenset("position_ids positions position pos start_pos offset cache_position past_length step t".split())
 COUNTING = re.compile(r"(^|_)(pos|offset|start|begin|step|past_len|past_length|cache_len|cur_len|index|idx)($|_)")
+_Step: TypeAlias = tuple[list[tuple[int, ...]], Tensor, float]
 TOKENS, SAMPLES = (
     6,
     2,
@@ -142,7 +143,8 @@ def decoded(
     if how.placed and max(apart) > 1e-3:
         return _not(known, "it takes positions from its caller")
     eps = max(torch.finfo(wanted[0].dtype).eps, given.eps()) if wanted[0] is not None else 0.0
-    grows = all(_grown(one, other) for (one, _), (other, _) in zip(got, got[1:], strict=False))
+    eps = max(eps, *(coarse for _, _, coarse in got))
+    grows = all(_grown(one, other) for (one, *_), (other, *_) in zip(got, got[1:], strict=False))
     op, line = _first(module, how, ids, call) if max(apart) > 1e-3 else ("", None)
     return Decoding(
         known.model, "", how.cache, how.tokens, tuple(apart), eps, grows, op, line, known.definition, known.installed
@@ -157,20 +159,18 @@ def _lengths(ids: Tensor) -> range:
     return range(PREFILL, ids.shape[1] + 1)
 
 
-def _apart(got: list[tuple[list[tuple[int, ...]], Tensor]], wanted: Sequence[Tensor | None]) -> list[float]:
+def _apart(got: list[_Step], wanted: Sequence[Tensor | None]) -> list[float]:
     """By how much the last scores differ, relative to the largest, at every position."""
     apart = []
-    for (_, mine), other in zip(got, wanted, strict=True):
+    for (_, mine, _), other in zip(got, wanted, strict=True):
         assert other is not None
         scale = float(other.abs().max()) or 1.0
         apart.append(float((mine[:, -1].double() - other[:, -1].double()).abs().max()) / scale)
     return apart
 
 
-def _steps(
-    module: nn.Module, how: _Way, ids: Tensor, *, whole: bool = False
-) -> Iterator[tuple[list[tuple[int, ...]], Tensor]]:
-    """After every call with the cache, its shapes and the scores; `whole`: it is handed all tokens each time."""
+def _steps(module: nn.Module, how: _Way, ids: Tensor, *, whole: bool = False) -> Iterator[_Step]:
+    """After every call with the cache, its shapes, the scores and its rounding; `whole`: it gets all tokens."""
     cache: Any = None
     for n in _lengths(ids):
         some = ids[:, :n] if cache is None or whole else ids[:, n - 1 : n]
@@ -178,7 +178,15 @@ def _steps(
         cache, made = cache_in(output, how.cache), scores(output, some)
         if cache is None or made is None:
             return
-        yield [tuple(tensor.shape) for tensor in _tensors(cache)], made
+        kept = list(_tensors(cache))
+        yield [tuple(tensor.shape) for tensor in kept], made, max(map(_rounding, kept), default=0.0)
+
+
+def _rounding(kept: Tensor) -> float:
+    """The relative rounding of what a cache holds: it may be kept in fewer bits."""
+    if kept.is_floating_point():
+        return torch.finfo(kept.dtype).eps
+    return 1 / 128 if kept.dtype in (torch.int8, torch.uint8) else 0.0
 
 
 def _tensors(cache: Any, depth: int = 0) -> Iterator[Tensor]:
