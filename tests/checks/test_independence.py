@@ -74,7 +74,7 @@ def test_a_place_in_the_batch_that_counts_is_a_defect() -> None:
     assert told.severity is None and told.cause == LINE and told.where.path == "net.positions"
 
 
-@pytest.mark.parametrize("how", [{"whole": True}, {"installed": True}, {"stray": None}])
+@pytest.mark.parametrize("how", [{"whole": True}, {"installed": True}, {"stray": None}, {"routed": True}])
 def test_a_place_in_the_batch_may_belong_to_a_sample(how: dict[str, Any]) -> None:
     evidence = {"order": ("",), "stray": Touch("add", (), (), LINE, LINE), **how}
     assert only(batch_order, seen(**evidence)).severity is Severity.SUSPICION
@@ -126,6 +126,14 @@ def test_a_view_tears_samples_only_if_its_rows_can_be_taken_for_them(shape: tupl
     everywhere = Spread(shape, tuple(tuple(range(size)) for size in shape), True)
     found = meeting_of([touch("view", [spread((1,), 3)], [everywhere])], 3)
     assert found is not None and found.torn is torn
+
+
+def test_a_view_tears_no_samples_that_have_met_before() -> None:
+    everywhere = Spread((3, 8), (tuple(range(3)), tuple(range(8))), True)
+    chosen = [
+        meeting_of([touch("view", [spread(rows, 12)], [everywhere])], 3) for rows in ((4, 5, 7), (1, 4, 10), (4, 9))
+    ]
+    assert [each.torn for each in chosen if each] == [True, True, False]
 
 
 def test_samples_that_stay_apart_never_meet() -> None:

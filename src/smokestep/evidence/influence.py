@@ -48,12 +48,13 @@ class Meeting:
 class Influenced:
     """What was seen of one model. `skipped` is the reason why nothing could be, all else is then empty.
 
-    `leaks`: outputs in which other samples changed too when one was nudged. `silent`: nothing changed at all. `order`:
-    outputs that differ when the samples are reversed, and `stray` the first operation that treats equal samples
-    unequally; `size`: outputs that differ when one sample is left out. `fewer`, `alone`: what is wrong with the call
-    for fewer samples and for one: an error or a shape; "" if it is as it should be; `written`: a view made as many rows
-    of the fewer samples as the whole batch has; `squeezed`: the line that drops the
-    dimension of one sample. `whole`: all samples were taken. `kept`: what the call changes in the model itself.
+    `leaks`: outputs in which other samples changed too when one was nudged. `silent`: nothing changed at all.
+    `order`: outputs that differ when the samples are reversed, and `stray` the first operation that treats equal
+    samples unequally, `routed` if all that it reads comes from the input, so that no table has an entry for each
+    row; `size`: outputs that differ when one sample is left out. `fewer`, `alone`: what is wrong with the call for
+    fewer samples and for one: an error or a shape; "" if it is as it should be; `written`: a view made as many rows
+    of the fewer samples as the whole batch has; `squeezed`: the line that drops the dimension of one sample.
+    `whole`: all samples were taken. `kept`: what the call changes in the model itself.
     """
 
     model: str
@@ -68,6 +69,7 @@ class Influenced:
     meeting: Meeting | None = None
     order: tuple[str, ...] = ()
     stray: Touch | None = None
+    routed: bool = False
     size: tuple[str, ...] = ()
     alone: str = ""
     alone_line: Line | None = None
@@ -170,7 +172,16 @@ def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome
     reverse = lab.run(trial.index, _picked(batch, back))
     found["order"] = _apart(lab, first, reverse, batch, back)
     if found["order"]:
-        found["stray"] = lab.stray(trial.index, _picked(batch, (0,) * count), count)
+        alike = _picked(batch, (0,) * count)
+        found["stray"] = stray = lab.stray(trial.index, alike, count)
+        if stray is not None:
+            every = [edit for row in range(count) for edit in _nudge(trial, batch, row)]
+            here = [
+                t
+                for t in lab.trail(trial.index, alike, [*alike, *every])
+                if (t.name, t.line) == (stray.name, stray.line)
+            ]
+            found["routed"] = bool(here) and all(each.touched for t in here for each in t.reads)
     fewer = lab.run(trial.index, _picked(batch, range(count - 1)))
     if fewer.error and _grouped(lab, trial, batch):
         return {"skipped": GROUPS}
@@ -272,12 +283,25 @@ def _meeting(touch: Touch, before: Sequence[Spread], dim: int | None, count: int
         op=touch.name,
         line=touch.line,
         caller=touch.caller,
-        torn=touch.name in VIEWING and any(shape[0] % count == 0 or count in shape for shape in made if shape),
+        torn=touch.name in VIEWING
+        and any(shape[0] % count == 0 or count in shape for shape in made if shape)
+        and all(_of_one(each, count) for each in before),
         joint=len(before) > 1,
         module=touch.module,
         learned=touch.learned,
         only=all(size == 1 for each, size in enumerate(before[0].shape[:-1]) if each != dim),
     )
+
+
+def _of_one(spread: Spread, count: int) -> bool:
+    """Whether what changed lies where the entries of sample 1 lie, folded together with others in whatever order; else
+    the samples have met before, in some operation that chose among them."""
+    dim = _sample_dim(spread, count)
+    if dim is None:
+        return False
+    share = spread.shape[dim] // count
+    inner = (size for size in range(1, share + 1) if share % size == 0)
+    return any(all(index // size % count == 1 for index in spread.indices[dim]) for size in inner)
 
 
 def _rows_of_one(spread: Spread, dim: int | None) -> int:

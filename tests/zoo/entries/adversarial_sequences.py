@@ -307,6 +307,27 @@ def experts_with_room_for_groups_of_tokens() -> smokestep.Training:
     return trained(GroupedExperts(), classified, (tokens(8, 8), classes(8)))
 
 
+class ChoosingExperts(nn.Module):
+    """Every expert chooses a quarter of all tokens."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.gate, self.out = nn.Embedding(VOCAB, 16), nn.Linear(16, 2), nn.Linear(16, 3)
+        self.experts = nn.Parameter(torch.randn(2, 16, 16) / 4)
+
+    def forward(self, ids):
+        x = self.embed(ids)
+        flat = x.view(-1, 16)
+        share, chosen = self.gate(flat).softmax(-1).t().topk(len(flat) // 4)
+        y = torch.einsum("ekd,edf->ekf", flat[chosen], self.experts) * share[..., None]
+        return self.out((x + torch.zeros_like(flat).index_add(0, chosen.flatten(), y.flatten(0, 1)).view_as(x)).mean(1))
+
+
+@healthy()
+def experts_that_choose_their_tokens() -> smokestep.Training:
+    return trained(ChoosingExperts(), classified, (tokens(8, 8), classes(8)))
+
+
 class Document(nn.Module):
     """The rows are the sentences of one document, read as one sequence of words."""
 

@@ -4,7 +4,8 @@
 A few samples are handed over in reverse order, and their outputs do not come back reversed, although no sample
 influences another. The line is the first operation that treats equal samples unequally. A defect where the model also
 runs on fewer samples, so that no sample owns a row of it, and there is another dimension that could be time; else a
-suspicion: a model may hold a row for each sample, and rows of nothing but features may be one sequence.
+suspicion: a model may hold a row for each sample, rows of nothing but features may be one sequence, and experts may
+have room for the first samples only.
 
 ## Why it matters
 The network learns the order of the batch, which the next epoch shuffles. It happens when a positional encoding for
@@ -84,6 +85,7 @@ def batch_order(influence: Influence) -> Iterator[Said]:
             certain = (
                 stray is not None
                 and not _rows_only(stray)
+                and not model.routed
                 and not model.whole
                 and not model.installed
                 and not (line and line.installed)
