@@ -100,6 +100,16 @@ def test_a_broken_promise_is_a_defect_and_an_unseen_one_open() -> None:
     assert isinstance(other, Open)
 
 
+def test_tokens_repeated_through_a_narrow_place_are_meant_to_be() -> None:
+    (told,) = said(unshifted_target, replace(COPY, squeezed=True))
+    assert isinstance(told, NotApplicable) and "autoencoder" in told.reason
+
+
+def test_tokens_repeated_beside_a_loss_for_the_next_one_are_suspect_only() -> None:
+    (finding,) = findings(unshifted_target, COPY, CAUSAL)
+    assert finding.severity is Severity.SUSPICION
+
+
 def test_a_copy_by_recurrence_is_a_suspicion_and_one_of_few_or_drawn_entries_is_none() -> None:
     (finding,) = findings(unshifted_target, COPY)
     assert (finding.severity, finding.cause) == (None, LOSS)

@@ -74,10 +74,16 @@ def test_a_place_in_the_batch_that_counts_is_a_defect() -> None:
     assert told.severity is None and told.cause == LINE and told.where.path == "net.positions"
 
 
-@pytest.mark.parametrize("how", [{"whole": True}, {"installed": True}, {"stray": None}])
+@pytest.mark.parametrize("how", [{"whole": True}, {"installed": True}, {"stray": None}, {"routed": True}])
 def test_a_place_in_the_batch_may_belong_to_a_sample(how: dict[str, Any]) -> None:
     evidence = {"order": ("",), "stray": Touch("add", (), (), LINE, LINE), **how}
     assert only(batch_order, seen(**evidence)).severity is Severity.SUSPICION
+
+
+def test_rows_of_features_may_be_one_sequence_or_have_roles() -> None:
+    rows, sequences = Spread((3, 4), ((1,), (0,)), True), Spread((3, 5, 4), ((1,), (0,), (0,)), True)
+    told = [only(batch_order, seen(order=("",), stray=touch("add", [each], [each]))) for each in (rows, sequences)]
+    assert [each.severity for each in told] == [Severity.SUSPICION, None]
 
 
 def test_order_is_not_judged_where_samples_influence_each_other() -> None:
@@ -113,6 +119,21 @@ def test_samples_meet_in_the_first_operation_that_does_not_keep_them_apart() -> 
     path = [touch("linear", [apart], [apart]), touch("view", [apart], [flat]), touch("softmax", [flat], [mixed])]
     found = meeting_of(path, 3)
     assert found is not None and found.op == "softmax" and not found.torn
+
+
+@pytest.mark.parametrize(("shape", "torn"), [((2, 12, 4), False), ((1, 24, 4), False), ((3, 32), True), ((4, 3), True)])
+def test_a_view_tears_samples_only_if_its_rows_can_be_taken_for_them(shape: tuple[int, ...], torn: bool) -> None:
+    everywhere = Spread(shape, tuple(tuple(range(size)) for size in shape), True)
+    found = meeting_of([touch("view", [spread((1,), 3)], [everywhere])], 3)
+    assert found is not None and found.torn is torn
+
+
+def test_a_view_tears_no_samples_that_have_met_before() -> None:
+    everywhere = Spread((3, 8), (tuple(range(3)), tuple(range(8))), True)
+    chosen = [
+        meeting_of([touch("view", [spread(rows, 12)], [everywhere])], 3) for rows in ((4, 5, 7), (1, 4, 10), (4, 9))
+    ]
+    assert [each.torn for each in chosen if each] == [True, True, False]
 
 
 def test_samples_that_stay_apart_never_meet() -> None:

@@ -5,6 +5,7 @@ The target's own entry is nudged, in one sample, in evaluation mode: what change
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -13,10 +14,11 @@ from typing import TYPE_CHECKING, ClassVar
 from smokestep.evidence.alignment import Alignment, Alignments
 from smokestep.evidence.carriers import CELLS, RECURRENT, Carrier, carrier_of, mixer, spreading
 from smokestep.evidence.declared import Declared
-from smokestep.evidence.flow import Flow
+from smokestep.evidence.flow import Flow, Graph
 from smokestep.evidence.losses import LossCall, Losses
+from smokestep.evidence.origins import bare
 from smokestep.evidence.samples import Batch, Samples
-from smokestep.evidence.trials import Difference, Edit, Other, Outcome, Take, Trial, Trials
+from smokestep.evidence.trials import Difference, Edit, Other, Outcome, Take, Tensor, Trial, Trials
 from smokestep.findings import Line
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ SAME = 1e-5  # of the scale, within which two computations of one shape agree: n
 FAINT = 1e-4  # of the largest change: a convolution by Fourier transform spreads some 1e-7 of it over all positions
 CUTS = 8  # places at which a declared promise is tested
 ATTENTION = frozenset("scaled_dot_product_attention multi_head_attention_forward softmax softmax_".split())
+PICKING = frozenset("argmin argmax round".split())
 WINDOWED = frozenset("conv1d conv2d conv3d cumsum logcumsumexp cumprod unfold fft rfft".split())
 
 
@@ -38,10 +41,12 @@ class Sight:
     target, also in training mode; `later`: with entries beyond it; `own`: with its own position's, `earlier`: with
     those before (None: not tested). `alone`: no other argument that the predictions depend on holds the target.
     `labels`, `label_name`: another argument holds the target, shifted by so many, and is not read by the predictions.
-    `mixer`: the first operation that works along time, whatever it makes of it; `spreads`: one carries a change
-    to later positions; `attends`, `recurs`, `windows`: the model has operations of these kinds. `drew`: it draws random
-    numbers in evaluation mode. `share`: of its rows, how many count. `several`: the argument is no vector.
-    `called`: the line of the model's call. `carrier`: what carries the answer to the prediction.
+    `mixer`: the first operation that works along time, whatever it makes of it; `spreads`: one carries a change to
+    later positions; `attends`, `recurs`, `windows`: the model has operations of these kinds. `drew`: it draws
+    random numbers in evaluation mode. `squeezed`: the argument reaches the predictions only through something
+    narrower than its embedding, or through picked codes, as in an autoencoder. `share`: of its rows, how many
+    count. `several`: the argument is no vector. `called`: the line of the model's call. `carrier`: what carries the
+    answer to the prediction.
     """
 
     model: str
@@ -64,6 +69,7 @@ class Sight:
     spreads: bool = False
     mixer: Carrier | None = None
     drew: bool = False
+    squeezed: bool = False
     share: float = 1.0
     attends: bool = False
     recurs: bool = False
@@ -224,6 +230,7 @@ def _seen(probe: _Probe, aligned: Alignment, call: LossCall, flow: Flow) -> tupl
     seen = replace(
         known,
         drew=first.drew,
+        squeezed=aligned.shift == 0 and _squeezed(flow.graphs[trial.step], argument, call),
         answer=bool(confirmed),
         later=later,
         own=any(own) if own else None,
@@ -237,6 +244,25 @@ def _seen(probe: _Probe, aligned: Alignment, call: LossCall, flow: Flow) -> tupl
         spreads = spreading(touches, q, sizes) or q == aligned.length - 1  # at the end it has nowhere to go
         seen = replace(seen, carrier=carrier, spreads=spreads, mixer=mixer(touches, sizes))
     return seen, True
+
+
+def _squeezed(graph: Graph, argument: Tensor | None, call: LossCall) -> bool:
+    """Whether every way from the embedded argument to the prediction leads through half its width or less, of the
+    classes' too if they are fewer; or some way through codes that were picked."""
+    if argument is None or argument.value is None or call.classes is None:
+        return False
+    prediction = call.prediction.value
+    makers = [op for op in graph.readers().get(argument.value, ()) if bare(op.name) == "embedding"]
+    embedded = [value for op in makers for value in op.makes if value in graph.values]
+    if not embedded:
+        return False
+    size = {id: math.prod(graph.values[id].shape) for id in graph.values}
+    least = min(min(size[each] for each in embedded), math.prod(argument.shape) * call.classes) / 2
+    between = graph.forward_of(embedded) & graph.backward_of([prediction])
+    if any(bare(op.name) in PICKING and not between.isdisjoint(op.makes) for op in graph.ops):
+        return True
+    wide = graph.forward_of(embedded, through=lambda op: any(size.get(each, 0) > least for each in op.makes))
+    return prediction not in wide
 
 
 def _some(rows: Sequence[int]) -> list[int]:

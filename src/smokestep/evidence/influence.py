@@ -21,6 +21,7 @@ PICKED = 3  # samples: the least number of which one is nudged and two others st
 SAME = (
     1e-5  # of the scale, by which two computations of one shape may differ: none do, on one device; slack for kernels
 )
+GROUPS = "its rows come in groups, as of agents or environments, so that no sample can be picked"
 OTHER = 1e4  # roundings by which computations of different shapes may differ: other kernels, other orders of a sum
 
 
@@ -28,8 +29,9 @@ OTHER = 1e4  # roundings by which computations of different shapes may differ: o
 class Meeting:
     """The operation in which samples meet: the first whose inputs keep them apart and whose result does not.
 
-    `torn`: it only arranges entries anew (a view), so that the rows it makes are no samples any more. `joint`: more
-    than one of its inputs holds samples (a product of the batch with itself).
+    `torn`: it only arranges entries anew (a view), so that the rows it makes are no samples any more, although they are
+    as many, or as many times a whole number: groups of another number are meant. `joint`: more than one of its inputs
+    holds samples (a product of the batch with itself).
     """
 
     op: str
@@ -46,12 +48,13 @@ class Meeting:
 class Influenced:
     """What was seen of one model. `skipped` is the reason why nothing could be, all else is then empty.
 
-    `leaks`: outputs in which other samples changed too when one was nudged. `silent`: nothing changed at all. `order`:
-    outputs that differ when the samples are reversed, and `stray` the first operation that treats equal samples
-    unequally; `size`: outputs that differ when one sample is left out. `fewer`, `alone`: what is wrong with the call
-    for fewer samples and for one: an error or a shape; "" if it is as it should be; `written`: a view made as many rows
-    of the fewer samples as the whole batch has; `squeezed`: the line that drops the
-    dimension of one sample. `whole`: all samples were taken. `kept`: what the call changes in the model itself.
+    `leaks`: outputs in which other samples changed too when one was nudged. `silent`: nothing changed at all.
+    `order`: outputs that differ when the samples are reversed, and `stray` the first operation that treats equal
+    samples unequally, `routed` if all that it reads comes from the input, so that no table has an entry for each
+    row; `size`: outputs that differ when one sample is left out. `fewer`, `alone`: what is wrong with the call for
+    fewer samples and for one: an error or a shape; "" if it is as it should be; `written`: a view made as many rows
+    of the fewer samples as the whole batch has; `squeezed`: the line that drops the dimension of one sample.
+    `whole`: all samples were taken. `kept`: what the call changes in the model itself.
     """
 
     model: str
@@ -66,6 +69,7 @@ class Influenced:
     meeting: Meeting | None = None
     order: tuple[str, ...] = ()
     stray: Touch | None = None
+    routed: bool = False
     size: tuple[str, ...] = ()
     alone: str = ""
     alone_line: Line | None = None
@@ -110,6 +114,9 @@ def _influenced(lab: Lab, trial: Trial, batch: Batch) -> Influenced:
         return _skipped(known, f"its call with one sample nudged raised {nudged.error}")
     apart = [each for i, each in enumerate(lab.differences(first, nudged, dim=batch.dim)) if i in rows and each]
     leaks = tuple(_named(each) for each in apart if set(each.over(SAME)) - {1})
+    if leaks and batch.separable and lab.run(trial.index, _picked(batch, range(count - 1))).error:
+        if _grouped(lab, trial, batch):
+            return _skipped(known, GROUPS)
     silent = not any(each.beyond(0) for each in apart)
     meeting = None
     if leaks:
@@ -136,6 +143,8 @@ def _unlike_the_whole(
         meeting = meeting_of(lab.trail(trial.index, base, [*base, *_nudge(trial, batch, 1)]), count)
         if meeting is not None and not meeting.torn:
             return replace(known, picked=count, leaks=("",), meeting=meeting)
+    if first.error and batch.separable and _grouped(lab, trial, batch):
+        return _skipped(known, GROUPS)
     fewer = first.error or f"its output has the shape {shapes[0] if shapes else ()}"
     line, written = first.error_line, False
     for touch in lab.trail(trial.index, base, [*base, *_nudge(trial, batch, 1)]):
@@ -149,16 +158,33 @@ def _unlike_the_whole(
     return replace(known, picked=count, fewer=fewer, fewer_line=line, written=written)
 
 
+def _grouped(lab: Lab, trial: Trial, batch: Batch) -> bool:
+    """Whether a model that refuses fewer samples takes the whole batch twice: its rows come in groups of some size."""
+    twice = lab.run(trial.index, _picked(batch, (*range(batch.count), *range(batch.count))))
+    return not twice.error and any(_rows(each.shape, batch, 2 * batch.count) for each in twice.outputs)
+
+
 def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome) -> dict[str, object]:
     found: dict[str, object] = {}
+    if not batch.separable:
+        return found  # what has its samples elsewhere, as a recurrent state, would not be reversed with them
     back = tuple(reversed(range(count)))
     reverse = lab.run(trial.index, _picked(batch, back))
     found["order"] = _apart(lab, first, reverse, batch, back)
     if found["order"]:
-        found["stray"] = lab.stray(trial.index, _picked(batch, (0,) * count), count)
-    if not batch.separable:
-        return found
+        alike = _picked(batch, (0,) * count)
+        found["stray"] = stray = lab.stray(trial.index, alike, count)
+        if stray is not None:
+            every = [edit for row in range(count) for edit in _nudge(trial, batch, row)]
+            here = [
+                t
+                for t in lab.trail(trial.index, alike, [*alike, *every])
+                if (t.name, t.line) == (stray.name, stray.line)
+            ]
+            found["routed"] = bool(here) and all(each.touched for t in here for each in t.reads)
     fewer = lab.run(trial.index, _picked(batch, range(count - 1)))
+    if fewer.error and _grouped(lab, trial, batch):
+        return {"skipped": GROUPS}
     if fewer.error:
         found |= {"fewer": fewer.error, "fewer_line": fewer.error_line}
     elif count > 2:
@@ -242,26 +268,40 @@ def meeting_of(touches: Sequence[Touch], count: int) -> Meeting | None:
             if touch.name in VIEWING and _rows_of_one(before[0], dims[0]) == 1 != _rows_of_one(after[0], kept[0]):
                 merged = touch
             continue
-        meeting = _meeting(touch, before, dims[0])
+        meeting = _meeting(touch, before, dims[0], count)
         if touch.name in SERIAL and merged is not None and _rows_of_one(before[0], dims[0]) > 1:
-            return _meeting(merged, before, dims[0])
+            return _meeting(merged, before, dims[0], count)
         if touch.name not in SORTING:
             return meeting
         sorting = sorting or meeting
     return sorting
 
 
-def _meeting(touch: Touch, before: Sequence[Spread], dim: int | None) -> Meeting:
+def _meeting(touch: Touch, before: Sequence[Spread], dim: int | None, count: int) -> Meeting:
+    made = [each.shape for each in touch.makes if each.touched]
     return Meeting(
         op=touch.name,
         line=touch.line,
         caller=touch.caller,
-        torn=touch.name in VIEWING,
+        torn=touch.name in VIEWING
+        and any(shape[0] % count == 0 or count in shape for shape in made if shape)
+        and all(_of_one(each, count) for each in before),
         joint=len(before) > 1,
         module=touch.module,
         learned=touch.learned,
         only=all(size == 1 for each, size in enumerate(before[0].shape[:-1]) if each != dim),
     )
+
+
+def _of_one(spread: Spread, count: int) -> bool:
+    """Whether what changed lies where the entries of sample 1 lie, folded together with others in whatever order; else
+    the samples have met before, in some operation that chose among them."""
+    dim = _sample_dim(spread, count)
+    if dim is None:
+        return False
+    share = spread.shape[dim] // count
+    inner = (size for size in range(1, share + 1) if share % size == 0)
+    return any(all(index // size % count == 1 for index in spread.indices[dim]) for size in inner)
 
 
 def _rows_of_one(spread: Spread, dim: int | None) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from smokestep.evidence.alignment import Alignments
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow, Graph
 from smokestep.evidence.trials import Tensor, Trial, Trials
@@ -51,16 +52,21 @@ class Samples:
     def gather(cls, world: World, of: Of) -> Samples:
         """Read from the trials, the declarations and the graph in which they ran."""
         trials, declared, flow = of(Trials), of(Declared), of(Flow)
-        batches = tuple(batch_of(each, declared.batch_dim, flow.graphs[each.step]) for each in trials.trials)
+        dims = dict.fromkeys((each.index for each in trials.trials), declared.batch_dim)
+        for each in of(Alignments).found:
+            if declared.batch_dim is None and each.shift and each.time == 0 and each.samples is not None:
+                dims[each.trial] = each.samples  # its target is its input shifted along dimension 0: that is time
+        batches = tuple(batch_of(each, dims[each.index], flow.graphs[each.step]) for each in trials.trials)
         return cls(batches, tuple(_taken(trials, batches, declared.batch_dim)))
 
 
 def _taken(trials: Trials, batches: tuple[Batch, ...], declared: int | None) -> Iterator[str]:
-    """What was assumed of the models, in one sentence."""
+    """What was assumed of the models, in one sentence for each dimension."""
     counts = [(each.model, batches[each.index]) for each in trials.of_models() if not batches[each.index].why]
     if counts and declared is None:
-        told = ", ".join(f"{batch.count} of {model or 'the model'}" for model, batch in counts)
-        yield f"took dimension 0 to count the samples: {told}"
+        for dim in dict.fromkeys(batch.dim for _, batch in counts):
+            told = ", ".join(f"{batch.count} of {model or 'the model'}" for model, batch in counts if batch.dim == dim)
+            yield f"took dimension {dim} to count the samples: {told}"
 
 
 def batch_of(trial: Trial, declared: int | None, graph: Graph) -> Batch:

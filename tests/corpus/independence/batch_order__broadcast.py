@@ -18,7 +18,7 @@ class Scaled(nn.Module):
 
     def forward(self, x):
         scale = self.scale[: len(x), None] if self.column else self.scale
-        return self.head(x * scale)  # BUG: batch-order model
+        return self.head(x * scale)  # BUG?: batch-order model
 
 
 def training(model, batch, loss=F.cross_entropy):

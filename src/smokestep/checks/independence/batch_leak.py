@@ -1,10 +1,12 @@
 """Finds an output whose value for one sample depends on the other samples of the batch, in evaluation mode.
 
 ## What it finds
-One of a few samples is given other entries, and the output of the others changes. A defect where a `view` or `reshape`
-tore the samples apart: no network means that. A suspicion where attention, recurrence, a softmax, a mean or a
-normalization runs along the dimension that counts samples; the line is that operation's. Samples that meet in a
-product with each other, as in a contrastive similarity or a graph, are taken to be meant.
+One of a few samples is given other entries, and the output of the others changes. A defect where a `view` or
+`reshape` tore the samples apart and made as many rows of them (or as many times a whole number), which are taken for
+samples: no network means that; rows of another number are taken to be groups that are meant. A suspicion where
+attention, recurrence, a softmax, a mean or a normalization runs along the dimension that counts samples; the line is
+that operation's. Samples that meet in a product with each other, as in a contrastive similarity or a graph, are taken
+to be meant.
 
 ## Why it matters
 The loss falls as ever, for the samples of a batch are always there in training. The scores are wrong, and change with
@@ -79,7 +81,10 @@ from smokestep.findings import Finding, NotApplicable, Open, Place, Severity
 AVERAGES = frozenset(
     "softmax log_softmax softmin mean sum norm normalize logsumexp max amax min amin median cumsum prod".split()
 )
-FIRST = "it expects (time, batch, feature): give it batch_first=True, or transpose its input"
+FIRST = (
+    "it expects (time, batch, feature): give it batch_first=True, or transpose its input; "
+    "where that is what it gets, declare batch_dim=1"
+)
 
 
 @check(severity="defect", since="0.1")

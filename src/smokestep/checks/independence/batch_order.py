@@ -3,7 +3,9 @@
 ## What it finds
 A few samples are handed over in reverse order, and their outputs do not come back reversed, although no sample
 influences another. The line is the first operation that treats equal samples unequally. A defect where the model also
-runs on fewer samples, so that no sample owns a row of it; else a suspicion: a model may hold a row for each sample.
+runs on fewer samples, so that no sample owns a row of it, and there is another dimension that could be time; else a
+suspicion: a model may hold a row for each sample, rows of nothing but features may be one sequence, and experts may
+have room for the first samples only.
 
 ## Why it matters
 The network learns the order of the batch, which the next epoch shuffles. It happens when a positional encoding for
@@ -66,6 +68,7 @@ from collections.abc import Iterator
 
 from smokestep.check import Said, check
 from smokestep.evidence.influence import Influence
+from smokestep.evidence.trials import Touch
 from smokestep.findings import Finding, NotApplicable, Place, Severity
 
 
@@ -79,15 +82,27 @@ def batch_order(influence: Influence) -> Iterator[Said]:
         elif model.order:
             stray = model.stray
             line = (stray.caller or stray.line) if stray else None
-            certain = stray is not None and not model.whole and not model.installed and not (line and line.installed)
+            certain = (
+                stray is not None
+                and not _rows_only(stray)
+                and not model.routed
+                and not model.whole
+                and not model.installed
+                and not (line and line.installed)
+            )
             at = f": `{stray.name}` gives unlike rows for alike samples" if stray else ""
             yield Finding(
                 message=f"{model.picked} samples handed over in reverse order give other outputs{at}",
                 where=Place.of(".".join(filter(None, (model.model, stray.module if stray else ""))), line),
                 cause=line or model.line,
                 hint="whatever is added or multiplied here must not have an entry for each row of the batch: "
-                "which dimension is time, which the batch?",
+                "which dimension is time, which the batch? (batch_dim=-1 declares that the rows are no samples)",
                 severity=None if certain else Severity.SUSPICION,
                 subjects=(model.model,),
                 data={"picked": model.picked},
             )
+
+
+def _rows_only(stray: Touch) -> bool:
+    """There are rows of features, and nothing else could be time: they may be one sequence, or take turns in a role."""
+    return bool(stray.reads) and all(sum(size > 1 for size in each.shape[:-1]) <= 1 for each in stray.reads)

@@ -3,7 +3,9 @@
 ## What it finds
 A loss whose target is the model's own tokens, not shifted, and a model that reads earlier positions and its own, but no
 later ones. With masked attention a defect: such a model is built to predict the next token, and is given it. With
-recurrence or convolutions, which read no later positions by nature, a suspicion.
+recurrence or convolutions, which read no later positions by nature, or where another loss of the model is for the next
+token, a suspicion. Nothing is said where the tokens pass through half their width or less, or through picked codes: an
+autoencoder.
 
 ## Why it matters
 The answer stands where the model reads: it learns to repeat its input, the loss falls to zero, and nothing is learned
@@ -80,8 +82,11 @@ def unshifted_target(causality: Causality) -> Iterator[Said]:
     for sight in causality.sights:
         if sight.shift == 0 and sight.skipped:
             yield NotApplicable(f"{sight.model}: {sight.skipped}")
+        elif sight.shift == 0 and sight.squeezed and _handed(sight):
+            yield NotApplicable(f"{sight.model}: its input is squeezed on the way, as in an autoencoder")
         elif sight.shift == 0 and _handed(sight):
-            sure = sight.attends and not (sight.recurs or sight.windows or sight.installed)
+            next_too = any(other.model == sight.model and other.shift > 0 for other in causality.sights)
+            sure = sight.attends and not next_too and not (sight.recurs or sight.windows or sight.installed)
             yield Finding(
                 f"the target of {sight.model} at each position is the token of `{sight.argument}` at the same one, "
                 "which its prediction reads, along with those before and none after: it can repeat its input",

@@ -108,7 +108,7 @@ def stray(run: Followed, size: int) -> Touch | None:
         if alike and any(
             each.dim() > dim and each.shape[dim] == size and not _alike(each, dim) for dim in alike for each in op.makes
         ):
-            return op.touch()
+            return op.touch(_spreads(op.reads, op.reads), _spreads(op.makes, op.makes))
     return None
 
 
