@@ -14,7 +14,12 @@ from smokestep.checks import load
 from .registry import Entry, entries
 
 REQUESTED = [each.name for each in load() if each.on_request]
-TOLERABLE: dict[tuple[str, str], str] = {}
+TOLERABLE: dict[tuple[str, str], str] = {
+    (
+        "supervised_contrastive_with_two_views",
+        "hasty-updates",
+    ): "true; of normalised features only the direction counts",
+}
 
 
 @pytest.mark.parametrize("entry", [pytest.param(each, id=each.name) for each in entries()])

@@ -50,11 +50,12 @@ class Influenced:
 
     `leaks`: outputs in which other samples changed too when one was nudged. `silent`: nothing changed at all.
     `order`: outputs that differ when the samples are reversed, and `stray` the first operation that treats equal
-    samples unequally, `routed` if all that it reads comes from the input, so that no table has an entry for each
-    row; `size`: outputs that differ when one sample is left out. `fewer`, `alone`: what is wrong with the call for
-    fewer samples and for one: an error or a shape; "" if it is as it should be; `written`: a view made as many rows
-    of the fewer samples as the whole batch has; `squeezed`: the line that drops the dimension of one sample.
-    `whole`: all samples were taken. `kept`: what the call changes in the model itself.
+    samples unequally, `routed` if all that it reads comes from the input, so that no table has an entry for each row,
+    `timeless` if dimension 1 keeps its entries apart as well, so that either may count the samples; `size`: outputs
+    that differ when one sample is left out. `fewer`, `alone`: what is wrong with the call for fewer samples and for
+    one: an error or a shape; "" if it is as it should be; `written`: a view made as many rows of the fewer samples as
+    the whole batch has; `squeezed`: the line that drops the dimension of one sample. `whole`: all samples were taken.
+    `kept`: what the call changes in the model itself.
     """
 
     model: str
@@ -70,6 +71,7 @@ class Influenced:
     order: tuple[str, ...] = ()
     stray: Touch | None = None
     routed: bool = False
+    timeless: bool = False
     size: tuple[str, ...] = ()
     alone: str = ""
     alone_line: Line | None = None
@@ -182,6 +184,7 @@ def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome
                 if (t.name, t.line) == (stray.name, stray.line)
             ]
             found["routed"] = bool(here) and all(each.touched for t in here for each in t.reads)
+        found["timeless"] = _timeless(lab, trial, batch, count, first)
     fewer = lab.run(trial.index, _picked(batch, range(count - 1)))
     if fewer.error and _grouped(lab, trial, batch):
         return {"skipped": GROUPS}
@@ -205,6 +208,22 @@ def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome
             told = alone.error or f"its output has the shape {wrong[0]}"
             found |= {"alone": told, "alone_line": alone.error_line, "squeezed": squeezed}
     return found
+
+
+def _timeless(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome) -> bool:
+    """Whether the entries of the next dimension do not influence each other, in outputs that have it too."""
+    time = batch.dim + 1
+    given = [each for name in batch.arguments if (each := trial.argument(name)) and len(each.shape) > time]
+    if not given or given[0].shape[time] < 2:
+        return False
+    edits = [Other(each.name, ((batch.dim, (0,)), (time, (0,)))) for each in given if each.floating or each.whole]
+    nudged = lab.run(trial.index, [*_picked(batch, range(count)), *edits])
+    sides = [
+        each
+        for made, each in zip(first.outputs, lab.differences(first, nudged, dim=time), strict=False)
+        if each and len(made.shape) > time and made.shape[time] == given[0].shape[time]
+    ]
+    return bool(sides) and not any(set(each.over(SAME)) - {0} for each in sides)
 
 
 def _apart(lab: Lab, one: Outcome, other: Outcome, batch: Batch, at: Sequence[int]) -> tuple[str, ...]:

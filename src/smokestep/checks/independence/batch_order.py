@@ -3,9 +3,9 @@
 ## What it finds
 A few samples are handed over in reverse order, and their outputs do not come back reversed, although no sample
 influences another. The line is the first operation that treats equal samples unequally. A defect where the model also
-runs on fewer samples, so that no sample owns a row of it, and there is another dimension that could be time; else a
-suspicion: a model may hold a row for each sample, rows of nothing but features may be one sequence, and experts may
-have room for the first samples only.
+runs on fewer samples, so that no sample owns a row of it, and the entries of another dimension meet, as those of time
+do; else a suspicion: a model may hold a row for each sample, the rows may be one sequence, and experts may have room
+for the first samples only.
 
 ## Why it matters
 The network learns the order of the batch, which the next epoch shuffles. It happens when a positional encoding for
@@ -86,6 +86,7 @@ def batch_order(influence: Influence) -> Iterator[Said]:
                 stray is not None
                 and not _rows_only(stray)
                 and not model.routed
+                and not model.timeless
                 and not model.whole
                 and not model.installed
                 and not (line and line.installed)

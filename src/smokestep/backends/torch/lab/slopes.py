@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -105,7 +106,12 @@ def of_model(module: nn.Module, given: Given, known: Sloped) -> Sloped:
     args, kwargs = mapped((given.args, given.kwargs), _double)
     weights = [(name, each) for name, each in twin.named_parameters() if each.requires_grad and _real(each)]
     inputs = [(name, each) for name, each in flat((args, kwargs), "") if name in given.wanting and _real(each)]
-    return _tried(known, [*weights, *inputs], [], lambda: twin(*args, **kwargs), together=True)
+    padding = {
+        id(each.weight): each.padding_idx
+        for each in twin.modules()
+        if isinstance(each, (nn.Embedding, nn.EmbeddingBag)) and each.padding_idx is not None
+    }
+    return _tried(known, [*weights, *inputs], [], lambda: twin(*args, **kwargs), together=True, padding=padding)
 
 
 def _tried(
@@ -115,15 +121,21 @@ def _tried(
     call: Callable[[], Any],
     *,
     together: bool = False,
+    padding: Mapping[int, int] = MappingProxyType({}),
 ) -> Sloped:
-    """The sum of the results, each entry with a random weight, is what is differentiated."""
+    """The sum of the results, each entry with a random weight, is what is differentiated.
+
+    `padding`: rows of embeddings whose gradient is 0 by definition, by the identity of the table; they are not nudged.
+    """
     if not wanted:
         return _skipped(known, "nothing that it is given in numbers asks for gradient")
     tensors = [tensor.requires_grad_() for _, tensor in wanted]
     before = [tensor._version for _, tensor in (*wanted, *others)]
     try:
         with torch.enable_grad(), drawing(0) as drawn:
-            results = [each for _, each in flat(call(), "") if each.is_floating_point() and each.requires_grad]
+            made = [each for _, each in flat(call(), "")]
+        places = [i for i, each in enumerate(made) if each.is_floating_point() and each.requires_grad]
+        results = [made[i] for i in places]
         if drawn.drew:
             return _skipped(known, "it draws random numbers")
         if [tensor._version for _, tensor in (*wanted, *others)] != before:
@@ -136,12 +148,16 @@ def _tried(
 
         def total() -> float:
             with torch.no_grad():
-                now = [each for _, each in flat(call(), "") if each.is_floating_point()]
-                pairs = zip([each for each in now if each.dtype == torch.float64], weights, strict=False)
-                return sum(float((each.double() * weight).sum()) for each, weight in pairs)
+                now = [each for _, each in flat(call(), "")]
+                return sum(float((now[i] * weight).sum()) for i, weight in zip(places, weights, strict=True))
 
+        if total() != total():
+            return _skipped(known, "two equal calls of it differ: it keeps something between them")
         if together:
             steps = [[(t, _normal(t, draws) * _size(t)) for t in tensors] for _ in range(2 * DIRECTIONS)]
+            for tensor, direction in (each for step in steps for each in step):
+                if id(tensor) in padding:
+                    direction[padding[id(tensor)]] = 0.0
             given = [
                 sum(float((g * d).sum()) for g, (_, d) in zip(grads, s, strict=True) if g is not None) for s in steps
             ]
