@@ -91,3 +91,25 @@ def dropout_lent_by_another_model() -> smokestep.Training:
             return self.head(self.lent[0](code))
 
     return classify(encoder, Decoder())
+
+
+@healthy()
+def dropout_lent_by_what_is_never_called() -> smokestep.Training:
+    class Head(nn.Module):
+        def __init__(self, drop):
+            super().__init__()
+            self.last = nn.Linear(6, 3)
+            self.drops = [drop, drop]
+
+        def forward(self, x):
+            return self.last(self.drops[0](x))
+
+    drop = nn.Dropout(0.2)
+    around = nn.ModuleDict({"drop": drop, "head": Head(drop)})
+    training = classify(around["head"])
+
+    def step(batch):
+        around.train()
+        return next(iter(training.steps.values()))(batch)
+
+    return smokestep.Training(step, training.batch)

@@ -261,18 +261,14 @@ class ModeLog:
         return Modes(layers, runs, dropouts, switches)
 
     def _stray(self, paths: Mapping[int, str], model_of: Callable[[str], str]) -> Iterator[FunctionalDropout]:
-        """Dropout modules that belong to no model, built where they are used: nothing switches them to evaluation.
-
-        One that is kept where `eval()` does not look is not among them: the model's own `train` may know of it.
-        """
+        """Dropout built where it is used: nothing switches it. What a model keeps, its own `train` may know."""
         for (key, step, training, _), ran in self._runs.items():
             kept = self._kept[key]
             lost = kept.kind == "dropout" and key not in paths and not getattr(kept.module, "_is_replica", False)
-            lost = lost and training and ran.inside is not None and id(ran.inside) in paths
+            lost = lost and training and id(ran.inside) in paths
             if lost and not any(each is kept.module for each, *_ in hidden(ran.inside)):
-                told = (
-                    ran.line is None or guarded(ran.line.file, ran.line.line) or sets_mode(ran.line.file, ran.line.line)
-                )
+                at = ran.line and (ran.line.file, ran.line.line)
+                told = not at or guarded(*at) or sets_mode(*at)
                 where = paths[id(ran.inside)] or model_of("")
                 probability = float(kept.module.p)
                 yield FunctionalDropout(step, ran.line, where, False, True, ran.inside_training, told, probability)

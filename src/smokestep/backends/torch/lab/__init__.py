@@ -373,7 +373,9 @@ def _called(module: Any, args: Any, kwargs: Any, tensors: Any, given: Given, ins
 def _alone() -> Iterator[None]:
     """What the user's code prints or warns of is not heard; what is compiled runs eagerly."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        raise NotOffered("torch.distributed is initialized: of processes that train together, one cannot run the model alone")
+        raise NotOffered(
+            "torch.distributed is initialized: of processes that train together, one cannot run the model alone"
+        )
     with ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         stack.enter_context(warnings.catch_warnings())

@@ -5,6 +5,7 @@ A method called `train` that does something else is not called: it would train.
 
 from __future__ import annotations
 
+import gc
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -134,7 +135,7 @@ def unreached(apart: Sequence[Any], ran: set[int]) -> Iterator[Unreached]:
         if parameters and not any(each.requires_grad for each in parameters):
             continue  # a teacher, whose modes are its own affair
         layers = [each for each in top.modules() if id(each) in ran and kind_of(each)]
-        if layers:
+        if layers and not lent(top):
             meant = any(each is keeper for each, _, _ in overridden(keeper))  # its own `train` or `eval` may want it so
             yield Unreached(
                 name=name,
@@ -147,6 +148,19 @@ def unreached(apart: Sequence[Any], ran: set[int]) -> Iterator[Unreached]:
                 and (layers[0] is top or beside > 1),
                 line=sources.built_at(type(keeper), key),
             )
+
+
+def lent(layer: nn.Module) -> bool:
+    """Whether some module that lives has the layer as its own: one around the model, which is never called itself."""
+    return any(
+        isinstance(own, dict)
+        and any(
+            (each.get("_modules") if type(each) is dict else getattr(each, "_modules", None)) is own
+            for each in gc.get_referrers(own)
+            if type(each) is dict or isinstance(each, nn.Module)
+        )
+        for own in gc.get_referrers(layer)
+    )
 
 
 def overrides(module: nn.Module) -> Iterator[Override]:
