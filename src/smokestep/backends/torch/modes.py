@@ -269,8 +269,7 @@ class ModeLog:
             if lost and not any(each is kept.module for each, *_ in hidden(ran.inside)):
                 at = ran.line and (ran.line.file, ran.line.line)
                 told = not at or guarded(*at) or sets_mode(*at)
-                where = paths[id(ran.inside)] or model_of("")
-                probability = float(kept.module.p)
+                where, probability = paths[id(ran.inside)] or model_of(""), float(kept.module.p)
                 yield FunctionalDropout(step, ran.line, where, False, True, ran.inside_training, told, probability)
 
     def _kind(self, module: nn.Module) -> ModuleKind | None:
