@@ -134,6 +134,8 @@ class TorchWorld:
 def _assembled(recorder: Recorder, training: Training | None, seconds: float) -> tuple[Recording, Kept]:
     if recorder.tracer.failure:
         raise NotOffered(f"the recorder failed, the training did not: {recorder.tracer.failure}; please report it")
+    if any(p.is_meta for o in recorder.optimizers.values() for group in o.param_groups for p in group["params"]):
+        raise NotOffered("what is trained is on the meta device: it has shapes and no numbers, so nothing can be seen")
     with quiet():
         recording = Assembly(recorder, training, seconds).recording()
     calls = [each for each in recorder.running.calls if each.given is not None]

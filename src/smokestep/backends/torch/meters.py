@@ -255,7 +255,7 @@ def numbers(found: Sequence[Number]) -> list[float | None]:
     groups: dict[tuple[torch.device, torch.dtype], list[tuple[int, Tensor]]] = {}
     for index, each in enumerate(found):
         for part in each if isinstance(each, tuple) else (each,):
-            if isinstance(part, Tensor):
+            if isinstance(part, Tensor) and not part.is_meta:  # which has a shape, and no number
                 groups.setdefault((part.device, part.dtype), []).append((index, part.detach().reshape(())))
     for parts in groups.values():
         values = torch.stack([part for _, part in parts]).tolist()

@@ -19,6 +19,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from smokestep.backends.torch.conditions import guarded, passes, sets_mode
+from smokestep.backends.torch.lab.switch import hidden
 from smokestep.backends.torch.trace import shape_of
 from smokestep.evidence.modes import FunctionalDropout, Layer, Modes, ModuleKind, Run
 from smokestep.findings import Line
@@ -260,16 +261,15 @@ class ModeLog:
         return Modes(layers, runs, dropouts, switches)
 
     def _stray(self, paths: Mapping[int, str], model_of: Callable[[str], str]) -> Iterator[FunctionalDropout]:
-        """Dropout modules that belong to no model, built where they are used: nothing switches them to evaluation."""
+        """Dropout built where it is used: nothing switches it. What a model keeps, its own `train` may know."""
         for (key, step, training, _), ran in self._runs.items():
             kept = self._kept[key]
             lost = kept.kind == "dropout" and key not in paths and not getattr(kept.module, "_is_replica", False)
-            if lost and training and ran.inside is not None and id(ran.inside) in paths:
-                told = (
-                    ran.line is None or guarded(ran.line.file, ran.line.line) or sets_mode(ran.line.file, ran.line.line)
-                )
-                where = paths[id(ran.inside)] or model_of("")
-                probability = float(kept.module.p)
+            lost = lost and training and id(ran.inside) in paths
+            if lost and not any(each is kept.module for each, *_ in hidden(ran.inside)):
+                at = ran.line and (ran.line.file, ran.line.line)
+                told = not at or guarded(*at) or sets_mode(*at)
+                where, probability = paths[id(ran.inside)] or model_of(""), float(kept.module.p)
                 yield FunctionalDropout(step, ran.line, where, False, True, ran.inside_training, told, probability)
 
     def _kind(self, module: nn.Module) -> ModuleKind | None:

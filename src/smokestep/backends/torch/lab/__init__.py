@@ -173,15 +173,15 @@ class TorchLab:
     def modes(self, trial: int) -> Switched:
         """Which layers follow when the model of a call is put into training and into evaluation mode."""
         module, name = self._given[trial][0], self._trials[trial].model
-        apart, ran = list(switch.hidden(module)), switch.Ran()
+        others = [each for each, _ in self._given if each is not module]
+        apart, ran = list(switch.hidden(module, others)), switch.Ran()
         try:
             with _alone(), self._switched(module, module.training), self._kept(module):
                 own = tuple(switch.overrides(module))
             outcome = self._run(trial, (), False, 0, ran) if apart else None
             if outcome is not None and outcome.error:
                 return Switched(name, (), own, f"its call could not be repeated in evaluation mode: {outcome.error}")
-            with _alone(), self._switched(module, False):
-                return Switched(name, tuple(switch.unreached(module, apart, ran.modules)), own)
+            return Switched(name, tuple(switch.unreached(apart, ran.training)), own)
         except NotOffered:
             raise
         except Exception as error:
@@ -373,7 +373,9 @@ def _called(module: Any, args: Any, kwargs: Any, tensors: Any, given: Given, ins
 def _alone() -> Iterator[None]:
     """What the user's code prints or warns of is not heard; what is compiled runs eagerly."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        raise NotOffered("several processes train together: one of them alone cannot run the model again")
+        raise NotOffered(
+            "torch.distributed is initialized: of processes that train together, one cannot run the model alone"
+        )
     with ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         stack.enter_context(warnings.catch_warnings())

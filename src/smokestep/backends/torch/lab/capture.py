@@ -34,6 +34,7 @@ class Given:
         self.kwargs = mapped(dict(kwargs or {}), _bare)
         self.returned = [name for name, _ in flat(output, "")]
         kinds = {tensor.device.type for _, tensor in named} | {"cpu"}
+        kinds = {each for each in kinds if torch.amp.is_autocast_available(each)}  # not on "meta"
         self._autocast = {k: torch.get_autocast_dtype(k) for k in kinds if torch.is_autocast_enabled(k)}
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:

@@ -5,6 +5,7 @@ A method called `train` that does something else is not called: it would train.
 
 from __future__ import annotations
 
+import gc
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -80,9 +81,14 @@ def kind_of(module: nn.Module) -> Any:
     return "own" if code is not None and defined_in(type(module)) and "training" in code.co_names else ""
 
 
-def hidden(module: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module, str, str, int]]:
-    """Modules kept where `modules()` does not find them: (it, name, its keeper, attribute, container, how many)."""
-    known = {id(each) for each in module.modules()}
+def hidden(
+    module: nn.Module, others: Iterable[nn.Module] = ()
+) -> Iterator[tuple[nn.Module, str, nn.Module, str, str, int]]:
+    """Modules kept where `modules()` does not find them: (it, name, its keeper, attribute, container, how many).
+
+    What one of the `others` holds is not hidden: a model that lends a layer to another is switched itself.
+    """
+    known = {id(each) for model in (module, *others) for each in model.modules()}
     for path, keeper in module.named_modules():
         for key, value in list(vars(keeper).items()):
             if key in ("_parameters", "_buffers", "_modules") or key.startswith("__"):
@@ -105,15 +111,16 @@ def _modules_in(value: Any, name: str, box: str, beside: int, depth: int = 0) ->
 
 
 class Ran:
-    """Hears, while it is entered, which modules run."""
+    """Hears, while it is entered, which modules run in training mode: a forward may have set it just before."""
 
     def __init__(self) -> None:
-        self.modules: set[int] = set()
+        self.training: set[int] = set()
         self._handle: Any = None
 
     def __enter__(self) -> None:
         def entering(module: nn.Module, args: Any) -> None:
-            self.modules.add(id(module))
+            if module.training:
+                self.training.add(id(module))
 
         self._handle = nn.modules.module.register_module_forward_pre_hook(entering)
 
@@ -121,22 +128,39 @@ class Ran:
         self._handle.remove()
 
 
-def unreached(module: nn.Module, apart: Sequence[Any], ran: set[int]) -> Iterator[Unreached]:
-    """The hidden layers (`apart`, of `hidden`) that ran and are in training mode, the model being in the other."""
+def unreached(apart: Sequence[Any], ran: set[int]) -> Iterator[Unreached]:
+    """The hidden layers (`apart`, of `hidden`) that ran in training mode, the model being in the other."""
     for top, name, keeper, key, container, beside in apart:
         parameters = list(top.parameters())
         if parameters and not any(each.requires_grad for each in parameters):
             continue  # a teacher, whose modes are its own affair
-        layers = [each for each in top.modules() if each.training and id(each) in ran and kind_of(each)]
-        if layers:
+        layers = [each for each in top.modules() if id(each) in ran and kind_of(each)]
+        if layers and not lent(top):
+            meant = any(each is keeper for each, _, _ in overridden(keeper))  # its own `train` or `eval` may want it so
             yield Unreached(
                 name=name,
                 class_name=type(layers[0]).__name__,
                 kind=kind_of(layers[0]),
                 holder=container,
-                plain=kind_of(layers[0]) != "own" and container != "attribute" and (layers[0] is top or beside > 1),
+                plain=not meant
+                and kind_of(layers[0]) != "own"
+                and container != "attribute"
+                and (layers[0] is top or beside > 1),
                 line=sources.built_at(type(keeper), key),
             )
+
+
+def lent(layer: nn.Module) -> bool:
+    """Whether some module that lives has the layer as its own: one around the model, which is never called itself."""
+    return any(
+        isinstance(own, dict)
+        and any(
+            (each.get("_modules") if type(each) is dict else getattr(each, "_modules", None)) is own
+            for each in gc.get_referrers(own)
+            if type(each) is dict or isinstance(each, nn.Module)
+        )
+        for own in gc.get_referrers(layer)
+    )
 
 
 def overrides(module: nn.Module) -> Iterator[Override]:
