@@ -164,8 +164,9 @@ def _checks(found: Iterable[Sequence[str]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; exit code 1 for a defect in a right program, or for one that could not be built. A fault that is
-    missed is told on the page."""
+    """The command line; exit code 1 for a defect in a right program, or for one that could not be built.
+
+    A fault that is missed is told on the page."""
     parser = argparse.ArgumentParser(prog="python -m tests.generated.sweep", description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="programs of each kind")
     parser.add_argument("--seed", type=int, default=0)
