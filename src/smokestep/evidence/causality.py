@@ -6,10 +6,10 @@ The target's own entry is nudged, in one sample, in evaluation mode: what change
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from smokestep.evidence.alignment import Alignment, Alignments
 from smokestep.evidence.carriers import CELLS, RECURRENT, Carrier, carrier_of, mixer, spreading
@@ -276,14 +276,18 @@ def _plainly(difference: Difference) -> tuple[int, ...]:
     return tuple(i for i in difference.over(SAME) if difference.largest[i] > limit)
 
 
-def _touched(probe: _Probe, aligned: Alignment, measure: partial, base: tuple[Edit, ...], sample: int) -> bool:  # type: ignore[type-arg]
+def _touched(
+    probe: _Probe, aligned: Alignment, measure: Callable[..., Any], base: tuple[Edit, ...], sample: int
+) -> bool:
     """Whether the predictions depend on the argument at all."""
     everything = probe.run((*base, probe.nudged(aligned, sample, range(aligned.length))))
     got = measure(probe.run(base), everything)
     return got is not None and bool(got[0].beyond(0))
 
 
-def _displaced(probe: _Probe, aligned: Alignment, measure: partial, base: tuple[Edit, ...], sample: int) -> str:  # type: ignore[type-arg]
+def _displaced(
+    probe: _Probe, aligned: Alignment, measure: Callable[..., Any], base: tuple[Edit, ...], sample: int
+) -> str:
     """Why position p of what the model made need not belong to entry p of the argument; "" if it does."""
     if aligned.made == aligned.length:
         return ""

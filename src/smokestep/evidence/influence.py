@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from smokestep.evidence.samples import Batch, Samples
 from smokestep.evidence.trials import Difference, Edit, Other, Outcome, Spread, Take, Touch, Trial, Trials
@@ -123,11 +123,17 @@ def _influenced(lab: Lab, trial: Trial, batch: Batch) -> Influenced:
     meeting = None
     if leaks:
         meeting = meeting_of(lab.trail(trial.index, base, [*base, *edits]), count)
-    found = {"picked": count, "leaks": leaks, "silent": silent, "meeting": meeting, "whole": count == batch.count}
+    found: dict[str, Any] = {
+        "picked": count,
+        "leaks": leaks,
+        "silent": silent,
+        "meeting": meeting,
+        "whole": count == batch.count,
+    }
     found["kept"] = first.kept
     if not leaks and not first.drew and not first.kept:
         found |= _rearranged(lab, trial, batch, count, first)
-    return Influenced(known.model, known.line, known.installed, **found)  # type: ignore[arg-type]
+    return Influenced(known.model, known.line, known.installed, **found)
 
 
 def _unlike_the_whole(
@@ -166,8 +172,8 @@ def _grouped(lab: Lab, trial: Trial, batch: Batch) -> bool:
     return not twice.error and any(_rows(each.shape, batch, 2 * batch.count) for each in twice.outputs)
 
 
-def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome) -> dict[str, object]:
-    found: dict[str, object] = {}
+def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     if not batch.separable:
         return found  # what has its samples elsewhere, as a recurrent state, would not be reversed with them
     back = tuple(reversed(range(count)))

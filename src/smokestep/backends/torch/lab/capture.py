@@ -84,7 +84,7 @@ def mapped(tree: Any, function: Callable[[Tensor], Tensor], depth: int = 0) -> A
             return new
         made = copy.copy(tree)
         for key, each in new.items():
-            made[key] = each  # type: ignore[index]
+            made[key] = each
         return made
     if isinstance(tree, (list, tuple)):
         items = [mapped(each, function, depth + 1) for each in tree]

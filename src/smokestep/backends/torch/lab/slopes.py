@@ -76,7 +76,7 @@ def _heard(forward: Callable[..., Any], kind: Any, seen: dict[Any, Applied]) -> 
             seen[own] = Applied(own, given, wanting, frames.line_of(frames.position()[1]))
         return forward(*args, **kwargs)
 
-    heard.__wrapped__ = forward  # type: ignore[attr-defined]
+    heard.__wrapped__ = forward
     return heard
 
 
