@@ -48,14 +48,14 @@ class Meeting:
 class Influenced:
     """What was seen of one model. `skipped` is the reason why nothing could be, all else is then empty.
 
-    `leaks`: outputs in which other samples changed too when one was nudged. `silent`: nothing changed at all.
-    `order`: outputs that differ when the samples are reversed, and `stray` the first operation that treats equal
-    samples unequally, `routed` if all that it reads comes from the input, so that no table has an entry for each row,
-    `timeless` if dimension 1 keeps its entries apart as well, so that either may count the samples; `size`: outputs
-    that differ when one sample is left out. `fewer`, `alone`: what is wrong with the call for fewer samples and for
-    one: an error or a shape; "" if it is as it should be; `written`: a view made as many rows of the fewer samples as
-    the whole batch has; `squeezed`: the line that drops the dimension of one sample. `whole`: all samples were taken.
-    `kept`: what the call changes in the model itself.
+    `leaks`: outputs in which other samples changed too when one was nudged. `order`: outputs that differ when the
+    samples are reversed, and `stray` the first operation that treats equal samples unequally, `routed` if all that it
+    reads comes from the input, so that no table has an entry for each row, `timeless` if dimension 1 keeps its
+    entries apart as well, so that either may count the samples; `size`: outputs that differ when one sample is left
+    out. `fewer`, `alone`: what is wrong with the call for fewer samples and for one: an error or a shape; "" if it is
+    as it should be; `written`: a view made as many rows of the fewer samples as the whole batch has; `squeezed`: the
+    line that drops the dimension of one sample. `whole`: all samples were taken. `kept`: what the call changes in the
+    model itself.
     """
 
     model: str
@@ -66,7 +66,6 @@ class Influenced:
     whole: bool = False
     kept: tuple[str, ...] = ()
     leaks: tuple[str, ...] = ()
-    silent: bool = False
     meeting: Meeting | None = None
     order: tuple[str, ...] = ()
     stray: Touch | None = None
@@ -119,14 +118,12 @@ def _influenced(lab: Lab, trial: Trial, batch: Batch) -> Influenced:
     if leaks and batch.separable and lab.run(trial.index, _picked(batch, range(count - 1))).error:
         if _grouped(lab, trial, batch):
             return _skipped(known, GROUPS)
-    silent = not any(each.beyond(0) for each in apart)
     meeting = None
     if leaks:
         meeting = meeting_of(lab.trail(trial.index, base, [*base, *edits]), count)
     found: dict[str, Any] = {
         "picked": count,
         "leaks": leaks,
-        "silent": silent,
         "meeting": meeting,
         "whole": count == batch.count,
     }
