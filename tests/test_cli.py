@@ -56,14 +56,6 @@ def factory(name: str, model: str, annotation: str = "") -> str:
     return f"\ndef {name}(){annotation}:{body}\n    return smokestep.Training(step, {BATCH})\n"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", sys.path[:])
-    return tmp_path
-
-
 def smokestep(*arguments: str) -> Result:
     """One command in this process."""
     return CliRunner().invoke(cli.cli, arguments)

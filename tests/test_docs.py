@@ -50,12 +50,11 @@ def console(text: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_guide_does_what_it_shows(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(DOCS.parent / "examples", tmp_path / "examples")
+def test_a_guide_does_what_it_shows(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(DOCS.parent / "examples", folder / "examples")
     # A real module in a real file, as a reader would have: what is found is shown with its lines.
     module = ModuleType("guide")
-    module.__file__ = str(tmp_path / "guide.py")
+    module.__file__ = str(folder / "guide.py")
     monkeypatch.setitem(sys.modules, "guide", module)
     source = printed = ""
     for _, language, title, code in BLOCK.findall((DOCS / page).read_text()):
