@@ -13,9 +13,9 @@ from torch import nn
 import smokestep
 from smokestep.backends.torch import open_world
 from smokestep.backends.torch.lab.slopes import applying, of_function
+from smokestep.evidence.lab import Lab
 from smokestep.evidence.slopes import Sloped
 from smokestep.findings import Verdict
-from smokestep.world import Lab
 
 
 def function(forward: Callable[..., Any], backward: Callable[..., Any]) -> type[torch.autograd.Function]:

@@ -12,9 +12,9 @@ from torch import nn
 
 import smokestep
 from smokestep.backends.torch import open_world
+from smokestep.evidence.lab import Lab
 from smokestep.evidence.trials import Reply, Take
 from smokestep.privacy import guard
-from smokestep.world import Lab
 
 X = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 CLASSES, BITS, NUMBERS = torch.arange(6) % 3, (torch.arange(6) % 2).float(), torch.linspace(-2, 2, 6)

@@ -23,7 +23,8 @@ from smokestep.findings import Line
 
 if TYPE_CHECKING:
     from smokestep.evidence import Of
-    from smokestep.world import Lab, World
+    from smokestep.evidence.lab import Lab
+    from smokestep.world import World
 
 SAME = 1e-5  # of the scale, within which two computations of one shape agree: none differ, but for sums over a spectrum
 FAINT = 1e-4  # of the largest change: a convolution by Fourier transform spreads some 1e-7 of it over all positions

@@ -15,7 +15,8 @@ from smokestep.findings import Line
 
 if TYPE_CHECKING:
     from smokestep.evidence import Of
-    from smokestep.world import Lab, World
+    from smokestep.evidence.lab import Lab
+    from smokestep.world import World
 
 PICKED = 3  # samples: the least number of which one is nudged and two others stay; odd, so that no size divides it
 SAME = (

@@ -22,7 +22,8 @@ from smokestep.findings import Line
 
 if TYPE_CHECKING:
     from smokestep.evidence import Of
-    from smokestep.world import Lab, World
+    from smokestep.evidence.lab import Lab
+    from smokestep.world import World
 
 STEPS = 150  # at a usual learning rate the loss of a few samples is then a fraction of what it was
 SECONDS = 20.0  # wall time for one course; longer leaves the verdict open

@@ -18,7 +18,8 @@ from smokestep.evidence.trials import Edit, Take, Tensor, Trial, Trials
 
 if TYPE_CHECKING:
     from smokestep.evidence import Of
-    from smokestep.world import Lab, World
+    from smokestep.evidence.lab import Lab
+    from smokestep.world import World
 
 ENTRIES = 1 << 15  # entries of a mask or of tokens that are read: 64 rows of 512
 LOOKED = 16  # positions of a row whose entries are compared

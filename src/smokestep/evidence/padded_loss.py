@@ -21,7 +21,8 @@ from smokestep.findings import Line
 
 if TYPE_CHECKING:
     from smokestep.evidence import Of
-    from smokestep.world import Lab, World
+    from smokestep.evidence.lab import Lab
+    from smokestep.world import World
 
 CLOSE = 1e3  # roundings by which two sums of other lengths may differ
 CHOICES = ("cross_entropy", "nll_loss")

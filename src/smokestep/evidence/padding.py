@@ -18,7 +18,8 @@ from smokestep.findings import Line
 
 if TYPE_CHECKING:
     from smokestep.evidence import Of
-    from smokestep.world import Lab, World
+    from smokestep.evidence.lab import Lab
+    from smokestep.world import World
 
 SAME = 64.0  # roundings by which two computations of one shape may differ: none do, on one device; slack for kernels
 OTHER = 1e4  # roundings by which computations of different shapes may differ: other kernels, other orders of a sum

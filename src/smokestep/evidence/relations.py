@@ -20,7 +20,8 @@ from smokestep.findings import Line
 
 if TYPE_CHECKING:
     from smokestep.evidence import Of
-    from smokestep.world import Lab, World
+    from smokestep.evidence.lab import Lab
+    from smokestep.world import World
 
 EQUAL = 1e-5  # of the loss: sums of some thousand single-precision numbers in another order differ by less
 REDUCES = frozenset("mean sum nanmean nansum std var median amax amin max min norm quantile logsumexp".split())
