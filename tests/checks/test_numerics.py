@@ -103,6 +103,13 @@ def test_what_was_not_finite_from_the_start_is_said():
     assert one.inputs == "w"
 
 
+def test_what_came_in_through_operations_that_nobody_measured_is_the_fault_of_the_data():
+    (one,) = told(chain("__getitem__", "linear", "mean", peaks=(NAN, None, NAN, NAN)), run(NAN, NAN))
+    assert "data" in one.inputs and one.harmful
+    (one,) = told(chain("nan_to_num", "log", "mean", peaks=(NAN, None, NAN, NAN)), run(NAN, NAN))
+    assert one.op == "log" and not one.inputs
+
+
 def test_a_step_that_the_gradient_scaler_skipped_did_no_harm():
     graph = chain("linear", "mean", "mul", peaks=(None, 1.0, 1.0, INF))
     assert not any(each.harmful for each in told(graph, run(INF, INF, skipped=True)))

@@ -46,6 +46,7 @@ MASKS = frozenset("masked_fill where add __add__ __iadd__ __setitem__ full full_
 TAKE_MASKS = MASKS | frozenset(
     {"scaled_dot_product_attention", "multi_head_attention_forward", "expand", "to", "unsqueeze"}
 )
+CLEANERS = frozenset("nan_to_num where masked_fill nanmean nansum nanmedian isnan isfinite".split())
 GROWN = 1e6  # times its size in the first step: no sound training moves a parameter so far in a few steps
 SPELLINGS = {
     "__truediv__": "div",
@@ -96,6 +97,10 @@ def not_finite_in(graph: Graph, steps: Steps) -> Iterator[NotFinite]:
         yield _found(graph, reader, "forward", (), hurt or (bool(losses) and unguarded), inputs=names)
         return
     op = _first_forward(graph)
+    if op is not None and (source := _from_outside(graph, op)) is not None:
+        harmful = hurt or (bool(losses) and unguarded)
+        yield _found(graph, source, "forward", (), harmful, inputs="the data that are read here")
+        return
     if op is not None:
         bad = [made for made in op.makes if _bad(graph.values[made].peak)]
         touched = graph.forward_of(bad, through=lambda each: any(_bad(graph.values[made].peak) for made in each.makes))
@@ -171,6 +176,22 @@ def _first_forward(graph: Graph) -> Op | None:
             if nan or not (op.name.removesuffix("_") in MASKS or not masked.isdisjoint(op.reads)):
                 return op
             masked.update(bad)
+    return None
+
+
+def _from_outside(graph: Graph, op: Op) -> Op | None:
+    """The op that read NaN from outside the step, if it came to this one through operations that were not measured."""
+    makers = {made: each for each in graph.ops for made in each.makes}
+    ahead, seen = [op], {op.id}
+    while ahead:
+        reader = ahead.pop()
+        for value in (graph.values[read] for read in reader.reads if read in graph.values):
+            if value.kind == "input" and math.isnan(value.peak or 0.0):
+                return reader
+            maker = makers.get(value.id)
+            if maker is not None and value.peak is None and maker.id not in seen and bare(maker.name) not in CLEANERS:
+                seen.add(maker.id)
+                ahead.append(maker)
     return None
 
 
