@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated wheel clean
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -54,6 +54,12 @@ zoo-requested: $(READY)  ## the checks that run only on request, on those health
 
 corpus: $(READY)  ## only the wrong trainings, each with its one right answer
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/corpus
+
+detection: $(READY)  ## count what every check finds, on corpus and zoo, and write docs/detection.md (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.detection --jobs $(JOBS) --write
+
+coverage: $(READY)  ## write docs/coverage.md: which known fault is told by which check, and which by none
+	$(BIN)/python docs/coverage.py
 
 wheel: $(READY)  ## build the wheel, install it elsewhere and use it there
 	$(BIN)/python -m pytest -q tests/test_wheel.py

@@ -52,8 +52,24 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def check_page(check: Check) -> str:
-    """What `smokestep explain` shows, then the report that the `Bad` example gives."""
-    return f"{explain.page(check)}\n## What the bad example prints\n\n```text\n{printed(check)}\n```\n"
+    """What `smokestep explain` shows, then what was measured of it, then the report that the `Bad` example gives."""
+    printout = f"## What the bad example prints\n\n```text\n{printed(check)}\n```\n"
+    return "\n".join([explain.page(check), *measured(check), printout])
+
+
+def measured(check: Check) -> Iterator[str]:
+    """The figures of one check, from the files that `make detection` and `make ecosystem` write."""
+    counted = json.loads((ROOT / "docs/figures.json").read_text())
+    found = counted["checks"].get(check.name)
+    if found is None:
+        return
+    declared = f", and {found['declared']} where its suspicion is true or tolerable" if found["declared"] else ""
+    yield (
+        f"## Measured\n\nTold {found['told']} of {found['pairs']} wrong programs, with the right line in "
+        f"{found['placed']}; {found['twins_silent']} of {found['pairs']} repaired twins are silent. Came to a "
+        f"judgement on {found['judged']} of {counted['healthy']} healthy trainings: {found['false']} false "
+        f"findings{declared} ([detection](../detection.md)).\n"
+    )
 
 
 def printed(check: Check) -> str:

@@ -8,6 +8,7 @@ it are what it printed. In what is expected, `...` stands for anything.
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -78,3 +79,15 @@ def test_every_page_is_in_the_navigation() -> None:
     listed = (DOCS.parent / "mkdocs.yml").read_text()
     pages = [path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")]
     assert not [page for page in pages if page not in listed]
+
+
+def test_the_coverage_page_is_what_the_catalogue_says() -> None:
+    spec = importlib.util.spec_from_file_location("coverage_page", DOCS / "coverage.py")
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    rows = [(name, row) for group in made.catalogue().values() for name, row in made.rows(group).items()]
+    assert [name for name, row in rows if not row.get("pairs") and not row.get("why")] == [], (
+        "told by what, or why not?"
+    )
+    assert (DOCS / "coverage.md").read_text("utf-8") == made.page(), "make coverage renews it"
