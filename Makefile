@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated wheel clean
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus ports generated wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -54,6 +54,9 @@ zoo-requested: $(READY)  ## the checks that run only on request, on those health
 
 corpus: $(READY)  ## only the wrong trainings, each with its one right answer
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/corpus
+
+ports: $(READY)  ## the faults that others reported, re-created: measure them, and write docs/ports.md (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.ports --jobs $(JOBS)
 
 wheel: $(READY)  ## build the wheel, install it elsewhere and use it there
 	$(BIN)/python -m pytest -q tests/test_wheel.py
