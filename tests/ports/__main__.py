@@ -1,7 +1,7 @@
 """Measures the ports and writes docs/ports.md: `python -m tests.ports`.
 
-`--before` keeps the first run: it measures only the ports that `before.json` does not hold yet, and adds them to it. What
-stands there is never overwritten.
+`--before` keeps the first run: it measures only the ports that `before.json` does not hold yet, and adds them to it.
+What stands there is never overwritten.
 """
 
 from __future__ import annotations

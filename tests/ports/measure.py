@@ -26,8 +26,8 @@ SELECTIONS = ("default", "all")
 class Result:
     """What came out for one port under one selection of checks.
 
-    `told`: the checks that fire on the buggy side alone; `defect`: one of them is sure. `line`: one of their findings names
-    a marked line, as its cause or as its place. `alarms`: the checks that fire on the fixed side.
+    `told`: the checks that fire on the buggy side alone; `defect`: one of them is sure. `line`: one of their findings
+    names a marked line, as its cause or as its place. `alarms`: the checks that fire on the fixed side.
     """
 
     told: tuple[str, ...]

@@ -12,19 +12,21 @@ PAGE = Path(__file__).parents[2] / "docs" / "ports.md"
 Measured = Mapping[str, Mapping[str, Result]]
 
 INTRODUCTION = """\
-Faults that others reported, from studies of Stack Overflow questions, GitHub issues and commits, written again as small
-PyTorch trainings, each with its repaired twin: `tests/ports/`, one file a fault, with its source. They were written from
-the descriptions, without looking at what smokestep would say of them, and they stay as they are when it misses them: among
-them are faults that a test of a few steps can hardly see. `make ports` measures again and writes this page.
+Faults that others reported, from studies of Stack Overflow questions, GitHub issues and commits, written again as
+small PyTorch trainings, each with its repaired twin: `tests/ports/`, one file a fault, with its source. They were
+written from the descriptions, without looking at what smokestep would say of them, and they stay as they are when it
+misses them: among them are faults that a test of a few steps can hardly see. `make ports` measures again and writes
+this page.
 
-*Before* is the first run of each port, made when it had just been written, before any check was changed on its account; it
-is kept in `tests/ports/before.json` and never written twice. *Now* is the present state: the checks have been changed since
-in knowledge of these ports, so the first number is the fair one.
+*Before* is the first run of each port, made when it had just been written, before any check was changed on its
+account; it is kept in `tests/ports/before.json` and never written twice. *Now* is the present state: the checks have
+been changed since in knowledge of these ports, so the first number is the fair one.
 
-*Detected*: some check, defect or suspicion, fires on the faulty training and not on the repaired one; whether it names the
-fault in so many words is not judged. *Line right*: one of those findings names, as cause or as place, a line that the repair
-changes, or the line that goes wrong for the want of a missing one. *Fixed silent*: nothing at all is said of the repaired
-training. *Default* are the checks that run by themselves; *all* adds those that run only on request."""
+*Detected*: some check, defect or suspicion, fires on the faulty training and not on the repaired one; whether it
+names the fault in so many words is not judged. *Line right*: one of those findings names, as cause or as place, a
+line that the repair changes, or the line that goes wrong for the want of a missing one. *Fixed silent*: nothing at
+all is said of the repaired training. *Default* are the checks that run by themselves; *all* adds those that run only
+on request."""
 
 
 def page(before: Measured, now: Measured) -> str:

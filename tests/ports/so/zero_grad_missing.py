@@ -1,6 +1,6 @@
 """The gradients are never cleared, so every step adds the new gradient to all those before.
 
-Source: FAULTS E3: Stack Overflow 60335387.
+Source: Stack Overflow 60335387, one of the silent errors of TrainCheck (Jiang et al., OSDI 2025).
 Symptom: the loss falls at first, then swings and grows.
 """
 
@@ -17,7 +17,7 @@ def training(clear):
     y = 3 * x + 0.5 + 0.1 * torch.randn(64, 1)
     model = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 1))
     criterion = nn.MSELoss()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 
     def step():
         if clear:
