@@ -1,7 +1,8 @@
 """Finds, reads and loads the ports: a port is a file in `so/` or `github/`, with `buggy()` and `fixed()`.
 
 The docstring says in its first paragraph what is wrong, then `Source:` and `Symptom:`. `# FAULT` marks the lines that
-the fix changes or, where the fault is an absence, the line that goes wrong for the want of the missing one.
+the fix changes; for a layer in a container also the line that runs it; and where the fault is an absence, the line that
+goes wrong for the want of the missing one.
 """
 
 from __future__ import annotations
