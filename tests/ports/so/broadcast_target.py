@@ -1,7 +1,7 @@
 """The predictions have the shape (batch, 1) and the targets (batch,): the difference is a square of all pairs.
 
-Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: a loss that is
-computed over a wrong shape by silent broadcasting.
+Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: a loss that
+is computed over a wrong shape by silent broadcasting.
 Symptom: the network learns to predict the mean; a warning scrolls by, or none where the loss is written by hand.
 """
 

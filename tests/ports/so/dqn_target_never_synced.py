@@ -1,8 +1,8 @@
 """The target network of a deep Q network is made once and never again brought up to date.
 
-Source: Nikanjam et al., Faults in deep reinforcement learning programs: a taxonomy and a detection approach, Automated
-Software Engineering 2021, from Stack Overflow and GitHub: faults in updating the network, "missing/wrong update of the
-target network".
+Source: Nikanjam et al., Faults in deep reinforcement learning programs: a taxonomy and a detection approach,
+Automated Software Engineering 2021, from Stack Overflow and GitHub: faults in updating the network, "missing/wrong
+update of the target network".
 Symptom: the agent learns the values of a random network and stops there.
 """
 
@@ -17,12 +17,11 @@ import smokestep
 
 
 class Agent:
-    def __init__(self, sync_every):
+    def __init__(self, tau):
         self.q = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
         self.q_target = copy.deepcopy(self.q)
         self.optimizer = torch.optim.Adam(self.q.parameters(), lr=5e-4)
-        self.sync_every = sync_every
-        self.learned = 0
+        self.tau = tau
 
     def learn(self, batch):
         state, action, reward, following, done = batch
@@ -33,9 +32,10 @@ class Agent:
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()  # FAULT
-        self.learned += 1
-        if self.sync_every and self.learned % self.sync_every == 0:
-            self.q_target.load_state_dict(self.q.state_dict())
+        if self.tau:
+            with torch.no_grad():
+                for slow, fast in zip(self.q_target.parameters(), self.q.parameters()):
+                    slow.lerp_(fast, self.tau)
         return loss.item()
 
 
@@ -49,8 +49,8 @@ def transitions(n=64):
     )
 
 
-def training(sync_every):
-    agent = Agent(sync_every)
+def training(tau):
+    agent = Agent(tau)
     return smokestep.Training(agent.learn, transitions(), model={"q": agent.q, "q_target": agent.q_target})
 
 
@@ -59,4 +59,4 @@ def buggy():
 
 
 def fixed():
-    return training(2)
+    return training(0.01)

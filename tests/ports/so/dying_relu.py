@@ -1,8 +1,8 @@
-"""With a learning rate of 1 the first updates push all ReLU units below zero, and nothing moves any more.
+"""With a learning rate of 1 and momentum the first updates push all ReLU units below zero, and nothing moves any more.
 
-Source: Zhang et al., AutoTrainer, ICSE 2021, problem "dying ReLU"; explained in PyTorch forum 43814, "Cross Entropy loss is
-not decreasing": the weights are almost all negative and their derivatives all zero.
-Symptom: after a few steps the loss is exactly the same in each, 2.30.
+Source: Zhang et al., AutoTrainer, ICSE 2021, problem "dying ReLU"; explained in PyTorch forum 43814, "Cross Entropy
+loss is not decreasing": the weights are almost all negative and their derivatives all zero.
+Symptom: after some steps the loss is that of a constant prediction, 2.30, and stays there.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def training(lr):
     x = torch.tensor(digits.data, dtype=torch.float32)
     y = torch.tensor(digits.target)
     net = Net()
-    optimizer = torch.optim.SGD(net.parameters(), lr=lr)  # FAULT
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9)  # FAULT
     start = 0
 
     def step():
@@ -50,7 +50,7 @@ def training(lr):
 
 
 def buggy():
-    return training(lr=5.0)
+    return training(lr=1.0)
 
 
 def fixed():

@@ -1,7 +1,7 @@
 """The log-likelihood is minimised: the minus of the negative log-likelihood is missing.
 
-Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: flipped sign of the
-loss.
+Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: flipped
+sign of the loss.
 Symptom: the loss falls without end and the accuracy goes to zero.
 """
 

@@ -1,6 +1,7 @@
 """Features and labels are shuffled each with an order of its own, so that no sample keeps its label.
 
-Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: corrupted labels.
+Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: corrupted
+labels.
 Symptom: the loss stays at ln(classes), or the network learns by heart and knows nothing of new data.
 """
 

@@ -1,8 +1,8 @@
-"""The weights of a network of sigmoids are drawn from N(0, 1), whatever the width, and the units start saturated.
+"""The weights of a network of tanh units are drawn from N(0, 1), whatever the width, and the units start saturated.
 
 Source: class "wrong weights initialisation" of Humbatova et al., ICSE 2020; the rule on initialisation in NeuraLint
 (Nikanjam et al., TOSEM 2021).
-Symptom: the loss starts at several times ln 10 and the first layers hardly learn.
+Symptom: the loss starts at several times ln 10, the units are saturated from the start.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def training(std):
 
     def forward(x):
         for weight, bias in layers[:-1]:
-            x = torch.sigmoid(x @ weight + bias)
+            x = torch.tanh(x @ weight + bias)
         weight, bias = layers[-1]
         return x @ weight + bias
 

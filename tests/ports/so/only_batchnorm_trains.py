@@ -1,7 +1,7 @@
 """A loop that freezes a pretrained network for fine-tuning leaves only the batch normalisation layers trainable.
 
-Source: PyTorch forum 84911, "Obtaining abnormal changes in loss and accuracy", one of the silent errors of TrainCheck (Jiang
-et al., OSDI 2025).
+Source: PyTorch forum 84911, "Obtaining abnormal changes in loss and accuracy", one of the silent errors of
+TrainCheck (Jiang et al., OSDI 2025).
 Symptom: loss and accuracy change in an abnormal way; the new classifier is as random as at the start.
 """
 

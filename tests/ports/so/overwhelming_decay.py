@@ -1,7 +1,7 @@
 """The penalty on the squared weights is far larger than the loss on the data.
 
-Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: overwhelming
-regularisation.
+Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022:
+overwhelming regularisation.
 Symptom: all weights shrink to zero, the prediction is the same for every input.
 """
 

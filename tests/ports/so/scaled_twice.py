@@ -1,7 +1,7 @@
 """The pixels are divided by 255 when the data is loaded and once more in front of the network.
 
-Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: redundant data
-normalisation.
+Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: redundant
+data normalisation.
 Symptom: all images are nearly black; the loss comes down very slowly.
 """
 

@@ -1,7 +1,7 @@
 """The softmax of a classifier runs over dimension 0, the batch, and not over the classes.
 
-Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: softmax over the
-wrong axis.
+Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: softmax
+over the wrong axis.
 Symptom: the "probabilities" of a sample do not sum to one; what is predicted depends on the rest of the batch.
 """
 

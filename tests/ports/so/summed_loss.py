@@ -1,7 +1,7 @@
 """The loss is summed over the batch with a learning rate that was chosen for its mean.
 
-Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: wrong reduction of
-the loss.
+Source: Ben Braiek & Khomh, Testing feedforward neural networks training programs (TheDeepChecker), 2022: wrong
+reduction of the loss.
 Symptom: unstable from the first steps on; it gets worse with larger batches.
 """
 

@@ -1,7 +1,9 @@
-"""The dataset holds a NumPy generator, which each worker of the loader gets as a copy: all draw the same augmentations.
+"""The dataset holds a NumPy generator, which each worker of the loader gets as a copy: all draw the same
+augmentations.
 
-Source: Stack Overflow 67180955, one of the silent errors of TrainCheck (Jiang et al., OSDI 2025). There it is the global
-generator of NumPy, which PyTorch seeds in each worker since version 1.9; one in the dataset it still does not.
+Source: Stack Overflow 67180955, one of the silent errors of TrainCheck (Jiang et al., OSDI 2025). There it is the
+global generator of NumPy, which PyTorch seeds in each worker since version 1.9; one in the dataset it still does
+not.
 Symptom: the "random" augmentations repeat from worker to worker, and in every epoch.
 """
 
