@@ -39,7 +39,9 @@ def reseed(worker):
 
 
 def training(init):
-    loader = DataLoader(Augmented(), batch_size=16, shuffle=True, num_workers=2, worker_init_fn=init)
+    loader = DataLoader(
+        Augmented(), 16, shuffle=True, num_workers=2, worker_init_fn=init, multiprocessing_context="fork"
+    )
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
     optimizer = torch.optim.Adam(model.parameters())
 
