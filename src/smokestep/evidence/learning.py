@@ -17,7 +17,7 @@ from smokestep.evidence.flow import Flow, Graph
 from smokestep.evidence.losses import LossCall, Losses
 from smokestep.evidence.samples import Samples
 from smokestep.evidence.steps import Steps
-from smokestep.evidence.trials import Edit, Put, Take, Tensor
+from smokestep.evidence.trials import Edit, Put, Stepped, Take, Tensor
 from smokestep.findings import Line
 
 if TYPE_CHECKING:
@@ -103,9 +103,13 @@ class Learning:
             batch = lab.batch()
             if not batch:
                 return cls("the step takes no batch that could be held fixed")
+            whole, seen = lab.dry(), _seen(losses, steps.count)
+            if not whole.error and not whole.drew and _lost(whole.losses) and seen and not _lost(seen):
+                # The recorded steps on this batch were enough.
+                return cls(course=Course((*seen, math.nan)), loss=calls[0].name, line=calls[0].user_line)
             weights = sum(each.size for each in steps.parameters if each.requires_grad and each.optimizers)
             numbers = sum(math.prod(call.target.shape) for call in calls if call.target)
-            edits, count, why = _few(lab, batch, of(Samples), declared, numbers, weights)
+            edits, count, why = _few(lab, whole, batch, of(Samples), declared, numbers, weights)
             if why:
                 return cls(why)
             course = _course(lab, edits, STEPS)
@@ -194,11 +198,16 @@ def _hard(call: LossCall) -> bool:
 
 
 def _few(
-    lab: Lab, batch: Sequence[Tensor], samples: Samples, declared: Declared, numbers: int, weights: int
+    lab: Lab,
+    whole: Stepped,
+    batch: Sequence[Tensor],
+    samples: Samples,
+    declared: Declared,
+    numbers: int,
+    weights: int,
 ) -> tuple[list[Edit], int, str]:
     """The edits that pick a few samples of the batch, how many, and the reason why the step cannot be repeated."""
-    whole = lab.dry()
-    if whole.error or not whole.losses or not all(map(math.isfinite, whole.losses)):
+    if whole.error or not whole.losses or _lost(whole.losses):
         return [], 0, f"the step could not be made again: {whole.error or 'it called backward on no finite number'}"
     if whole.drew:
         return [], 0, "the step draws random numbers, so that its loss may have a floor"
@@ -213,6 +222,18 @@ def _few(
             if not picked.error and len(picked.losses) == len(whole.losses) and all(map(math.isfinite, picked.losses)):
                 return edits, count, ""
     return [], 0, ""
+
+
+def _seen(losses: Losses, steps: int) -> list[float]:
+    """The loss of each recorded step; empty if that of one is not known."""
+    own = [[c.loss for c in losses.calls if c.step == each and c.grad and c.reaches_root] for each in range(steps)]
+    known = [[loss for loss in some if loss is not None] for some in own]
+    return [_mean(each) for each in known] if all(known) else []
+
+
+def _lost(losses: Sequence[float]) -> bool:
+    """Whether there is a number among them that is not finite."""
+    return not all(map(math.isfinite, losses))
 
 
 def _course(lab: Lab, edits: Sequence[Edit], steps: int, *, stop: bool = True) -> Course:

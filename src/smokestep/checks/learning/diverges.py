@@ -65,7 +65,7 @@ def diverges(learning: Learning, *, times: float = 4.0) -> Iterator[Said]:
         return
     end = "is no finite number any more" if lost else f"is {last:.4g} and still grows"
     yield Finding(
-        message=f"the step repeated on one small batch makes the loss grow: it was {first:.4g}, and after "
+        message=f"the step repeated on {'one small batch' if learning.samples else 'its batch'} makes the loss grow: it was {first:.4g}, and after "
         f"{len(course.losses)} steps it {end}",
         where=Place.of(None, learning.line),
         cause=learning.line,
