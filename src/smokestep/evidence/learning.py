@@ -96,12 +96,13 @@ class Learning:
             return cls("its steps do not all train the same parameters")
         graph = flow.graphs[-1]
         calls = [c for c in losses.calls if c.step == graph.step and c.grad and c.reaches_root]
-        if why := no_floor(graph, calls):
+        held = _held(flow)
+        if why := no_floor(graph, calls, held):
             return cls(why)
         try:
             lab = world.lab()
             batch = lab.batch()
-            if not batch:
+            if not batch and not held:
                 return cls("the step takes no batch that could be held fixed")
             whole, seen = lab.dry(), _seen(losses, steps.count)
             if not whole.error and not whole.drew and _lost(whole.losses) and seen and not _lost(seen):
@@ -162,8 +163,10 @@ class Blind:
         return cls(wiped=tuple(each.argument for each in wipes), course=course)
 
 
-def no_floor(graph: Graph, calls: Sequence[LossCall]) -> str:
-    """Why the loss of this step is not known to reach 0 on samples that are learned by heart, "" if it is."""
+def no_floor(graph: Graph, calls: Sequence[LossCall], held: frozenset[int] = frozenset()) -> str:
+    """Why the loss of this step is not known to reach 0 on samples that are learned by heart, "" if it is.
+
+    `held`: what every step takes as it is, though it is handed no batch."""
     if len({each.line for each in graph.backwards}) > 1:
         return "backward is called on several losses"
     if not calls:
@@ -176,13 +179,27 @@ def no_floor(graph: Graph, calls: Sequence[LossCall]) -> str:
         origins = [graph.values[each] for each in graph.backward_of([call.target.value]) if each in graph.values]
         if any(each.kind in ("parameter", "unknown", "carried", "leaf") for each in origins):
             return "its targets are computed by a network"
-        if not any(each.name.startswith("batch") for each in origins):
+        if call.target.value not in held and not any(each.name.startswith("batch") for each in origins):
             return "its targets are no part of the batch"
     results = {call.result for call in calls}
     beside = graph.backward_of(graph.roots, lambda op: results.isdisjoint(op.makes))
     if any(graph.values[each].kind in ("parameter", "leaf", "unknown") for each in beside if each in graph.values):
         return "the loss has a further term, whose least value is not known"
     return ""
+
+
+def _held(flow: Flow) -> frozenset[int]:
+    """The data of a step that is handed none, and gives its models the same tensors each time as they are."""
+    data = [frozenset(each.id for each in graph.values.values() if each.kind == "input") for graph in flow.graphs]
+    named = any(graph.values[each].name for graph, some in zip(flow.graphs, data, strict=True) for each in some)
+    if named or len(data) < 2 or len(set(data)) > 1:
+        return frozenset()
+    for graph in flow.graphs:
+        answers = [value for call in graph.calls for value in call.outputs]
+        known = data[0] | set(answers) | set(graph.forward_of(answers))
+        if not answers or any(value not in known for call in graph.calls for _, value in call.inputs):
+            return frozenset()
+    return data[0]
 
 
 def _hard(call: LossCall) -> bool:
