@@ -120,9 +120,7 @@ class Learning:
             samples=count,
             course=course,
             scheduled=bool(steps.of("scheduler")),
-            crowded=f"{weights} weights may be too few to learn {numbers} numbers by heart"
-            if not count and weights < ROOM * numbers
-            else "",
+            crowded=_crowded(calls, count, numbers, weights, bool(held)),
             loss=calls[0].name,
             line=calls[0].user_line,
             edits=tuple(edits),
@@ -185,6 +183,16 @@ def no_floor(graph: Graph, calls: Sequence[LossCall], held: frozenset[int] = fro
     beside = graph.backward_of(graph.roots, lambda op: results.isdisjoint(op.makes))
     if any(graph.values[each].kind in ("parameter", "leaf", "unknown") for each in beside if each in graph.values):
         return "the loss has a further term, whose least value is not known"
+    return ""
+
+
+def _crowded(calls: Sequence[LossCall], count: int, numbers: int, weights: int, held: bool) -> str:
+    """Why there may be too much to learn by heart, "" if there is not."""
+    if not count and weights < ROOM * numbers:
+        return f"{weights} weights may be too few to learn {numbers} numbers by heart"
+    samples = max((call.target.shape[0] for call in calls if call.target and call.target.shape), default=1)
+    if held and samples > SAMPLES:
+        return f"the step holds {samples} samples, of which a few could not be picked"
     return ""
 
 
