@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -60,6 +60,9 @@ detection: $(READY)  ## count what every check finds, on corpus and zoo, and wri
 
 coverage: $(READY)  ## write docs/coverage.md: which known fault is told by which check, and which by none
 	$(BIN)/python docs/coverage.py
+
+ports: $(READY)  ## the faults that others reported, re-created: measure them, and write docs/ports.md (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.ports --jobs $(JOBS)
 
 wheel: $(READY)  ## build the wheel, install it elsewhere and use it there
 	$(BIN)/python -m pytest -q tests/test_wheel.py

@@ -226,7 +226,9 @@ class Inquiry:
         return self._fate(parameter, "cut", reason, line, tuple(related), hint, op, certain, _installed(op), graph.step)
 
     def _zero(self, parameter: Parameter, graph: Graph, paths: Paths, bit: int, roots: frozenset[int]) -> Fate:
-        for op, made, read in paths.vanishes(bit, roots):
+        found = paths.vanishes(bit, roots)
+        # Where gradient comes in at the very op that reads the parameter, no zero nearer the loss explains the whole.
+        for op, made, read in sorted(found, key=lambda each: each[2].name != parameter.name):
             said = zero_reason(op, made, read, graph, paths)
             if said is None:
                 continue

@@ -17,7 +17,7 @@ from smokestep.evidence.flow import Flow, Graph
 from smokestep.evidence.losses import LossCall, Losses
 from smokestep.evidence.samples import Samples
 from smokestep.evidence.steps import Steps
-from smokestep.evidence.trials import Edit, Put, Take, Tensor
+from smokestep.evidence.trials import Edit, Put, Stepped, Take, Tensor
 from smokestep.findings import Line
 
 if TYPE_CHECKING:
@@ -96,16 +96,21 @@ class Learning:
             return cls("its steps do not all train the same parameters")
         graph = flow.graphs[-1]
         calls = [c for c in losses.calls if c.step == graph.step and c.grad and c.reaches_root]
-        if why := no_floor(graph, calls):
+        held = _held(flow)
+        if why := no_floor(graph, calls, held):
             return cls(why)
         try:
             lab = world.lab()
             batch = lab.batch()
-            if not batch:
+            if not batch and not held:
                 return cls("the step takes no batch that could be held fixed")
+            whole, seen = lab.dry(), _seen(losses, steps.count)
+            if not whole.error and not whole.drew and _lost(whole.losses) and seen and not _lost(seen):
+                # The recorded steps on this batch were enough.
+                return cls(course=Course((*seen, math.nan)), loss=calls[0].name, line=calls[0].user_line)
             weights = sum(each.size for each in steps.parameters if each.requires_grad and each.optimizers)
             numbers = sum(math.prod(call.target.shape) for call in calls if call.target)
-            edits, count, why = _few(lab, batch, of(Samples), declared, numbers, weights)
+            edits, count, why = _few(lab, whole, batch, of(Samples), declared, numbers, weights)
             if why:
                 return cls(why)
             course = _course(lab, edits, STEPS)
@@ -115,9 +120,7 @@ class Learning:
             samples=count,
             course=course,
             scheduled=bool(steps.of("scheduler")),
-            crowded=f"{weights} weights may be too few to learn {numbers} numbers by heart"
-            if not count and weights < ROOM * numbers
-            else "",
+            crowded=_crowded(calls, count, numbers, weights, bool(held)),
             loss=calls[0].name,
             line=calls[0].user_line,
             edits=tuple(edits),
@@ -158,8 +161,10 @@ class Blind:
         return cls(wiped=tuple(each.argument for each in wipes), course=course)
 
 
-def no_floor(graph: Graph, calls: Sequence[LossCall]) -> str:
-    """Why the loss of this step is not known to reach 0 on samples that are learned by heart, "" if it is."""
+def no_floor(graph: Graph, calls: Sequence[LossCall], held: frozenset[int] = frozenset()) -> str:
+    """Why the loss of this step is not known to reach 0 on samples that are learned by heart, "" if it is.
+
+    `held`: what every step takes as it is, though it is handed no batch."""
     if len({each.line for each in graph.backwards}) > 1:
         return "backward is called on several losses"
     if not calls:
@@ -172,13 +177,37 @@ def no_floor(graph: Graph, calls: Sequence[LossCall]) -> str:
         origins = [graph.values[each] for each in graph.backward_of([call.target.value]) if each in graph.values]
         if any(each.kind in ("parameter", "unknown", "carried", "leaf") for each in origins):
             return "its targets are computed by a network"
-        if not any(each.name.startswith("batch") for each in origins):
+        if call.target.value not in held and not any(each.name.startswith("batch") for each in origins):
             return "its targets are no part of the batch"
     results = {call.result for call in calls}
     beside = graph.backward_of(graph.roots, lambda op: results.isdisjoint(op.makes))
     if any(graph.values[each].kind in ("parameter", "leaf", "unknown") for each in beside if each in graph.values):
         return "the loss has a further term, whose least value is not known"
     return ""
+
+
+def _crowded(calls: Sequence[LossCall], count: int, numbers: int, weights: int, held: bool) -> str:
+    """Why there may be too much to learn by heart, "" if there is not."""
+    if not count and weights < ROOM * numbers:
+        return f"{weights} weights may be too few to learn {numbers} numbers by heart"
+    samples = max((call.target.shape[0] for call in calls if call.target and call.target.shape), default=1)
+    if held and samples > SAMPLES:
+        return f"the step holds {samples} samples, of which a few could not be picked"
+    return ""
+
+
+def _held(flow: Flow) -> frozenset[int]:
+    """The data of a step that is handed none, and gives its models the same tensors each time as they are."""
+    data = [frozenset(each.id for each in graph.values.values() if each.kind == "input") for graph in flow.graphs]
+    named = any(graph.values[each].name for graph, some in zip(flow.graphs, data, strict=True) for each in some)
+    if named or len(data) < 2 or len(set(data)) > 1:
+        return frozenset()
+    for graph in flow.graphs:
+        answers = [value for call in graph.calls for value in call.outputs]
+        known = data[0] | set(answers) | set(graph.forward_of(answers))
+        if not answers or any(value not in known for call in graph.calls for _, value in call.inputs):
+            return frozenset()
+    return data[0]
 
 
 def _hard(call: LossCall) -> bool:
@@ -194,11 +223,16 @@ def _hard(call: LossCall) -> bool:
 
 
 def _few(
-    lab: Lab, batch: Sequence[Tensor], samples: Samples, declared: Declared, numbers: int, weights: int
+    lab: Lab,
+    whole: Stepped,
+    batch: Sequence[Tensor],
+    samples: Samples,
+    declared: Declared,
+    numbers: int,
+    weights: int,
 ) -> tuple[list[Edit], int, str]:
     """The edits that pick a few samples of the batch, how many, and the reason why the step cannot be repeated."""
-    whole = lab.dry()
-    if whole.error or not whole.losses or not all(map(math.isfinite, whole.losses)):
+    if whole.error or not whole.losses or _lost(whole.losses):
         return [], 0, f"the step could not be made again: {whole.error or 'it called backward on no finite number'}"
     if whole.drew:
         return [], 0, "the step draws random numbers, so that its loss may have a floor"
@@ -213,6 +247,18 @@ def _few(
             if not picked.error and len(picked.losses) == len(whole.losses) and all(map(math.isfinite, picked.losses)):
                 return edits, count, ""
     return [], 0, ""
+
+
+def _seen(losses: Losses, steps: int) -> list[float]:
+    """The loss of each recorded step; empty if that of one is not known."""
+    own = [[c.loss for c in losses.calls if c.step == each and c.grad and c.reaches_root] for each in range(steps)]
+    known = [[loss for loss in some if loss is not None] for some in own]
+    return [_mean(each) for each in known] if all(known) else []
+
+
+def _lost(losses: Sequence[float]) -> bool:
+    """Whether there is a number among them that is not finite."""
+    return not all(map(math.isfinite, losses))
 
 
 def _course(lab: Lab, edits: Sequence[Edit], steps: int, *, stop: bool = True) -> Course:

@@ -63,9 +63,10 @@ def diverges(learning: Learning, *, times: float = 4.0) -> Iterator[Said]:
     lost = not math.isfinite(course.losses[-1])
     if not lost and (last <= times * max(first, 1e-3) or course.falling(0.0)):
         return
+    what = "one small batch" if learning.samples else "its batch"
     end = "is no finite number any more" if lost else f"is {last:.4g} and still grows"
     yield Finding(
-        message=f"the step repeated on one small batch makes the loss grow: it was {first:.4g}, and after "
+        message=f"the step repeated on {what} makes the loss grow: it was {first:.4g}, and after "
         f"{len(course.losses)} steps it {end}",
         where=Place.of(None, learning.line),
         cause=learning.line,

@@ -55,6 +55,7 @@ from smokestep.evidence.roots import Total, totals, where_gradient_ends
 from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place, Severity
 
+HUGE = 1e6  # of a loss this large the seven digits of single precision end before the decimal point
 CONSEQUENCES = ("zero-gradient", "nothing-trains", "lost-update", "constant-output", "ignored-input")
 
 
@@ -93,7 +94,9 @@ def _finding(total: Total, flow: Flow, exact: bool) -> Finding:
         f"{total.moved:.1e} of their size",
         where=Place.of(None, line),
         cause=line,
-        hint="clip gradients, not the loss; look for a clamp, a saturation or a normalisation before it",
+        hint="clip gradients, not the loss; look for a clamp, a saturation or a normalisation before it"
+        if exact or abs(loss) < HUGE
+        else "scale the targets, to a mean of 0 and a deviation of 1: beside them what the model says does not count",
         severity=None if exact and loss else Severity.SUSPICION,
         related=((total.line, "backward is called here"),) if total.line and line != total.line else (),
         data={"loss": loss, "steps": len(total.losses)},
