@@ -100,13 +100,11 @@ def sites(place: tuple[str, str]) -> list[Mutant]:
         return []
     if not alike:
         return []
-    found = []
-    for each in OPERATORS.values():
-        for edits in each.edits(program):
-            own = {line for edit in edits for line in edit.lines}
-            lines = frozenset(own | (program.lines(*each.shows) if each.shows else set()))
-            found.append(Mutant(each.name, name, file, edits, lines))
-    return found
+    return [
+        Mutant(each.name, name, file, edits, lines)
+        for each in OPERATORS.values()
+        for edits, lines in each.mutations(program).items()
+    ]
 
 
 def drawn(every: Sequence[Mutant], seed: int) -> dict[str, list[Mutant]]:

@@ -115,7 +115,7 @@ def program(statements: str, called: dict[str, str]) -> Program:
 def test_an_operator_does_what_it_says(name: str) -> None:
     statements, called, expected = WRITTEN[name]
     tiny = program(statements, called)
-    written = [applied(tiny.source, edits) for edits in OPERATORS[name].edits(tiny)]
+    written = [applied(tiny.source, edits) for edits in OPERATORS[name].mutations(tiny)]
     assert written == [tiny.source.replace(statements, each) for each in expected]
 
 
@@ -124,7 +124,7 @@ def test_what_stands_on_several_lines_keeps_them() -> None:
         "loss = F.mse_loss(\n        out,\n        y.squeeze(\n            1),  # why\n    )\n    loss.backward()", {}
     )
     for name in ("unsqueezed", "zeros-for-target", "sum-for-mean", "swapped-arguments"):
-        (edits,) = OPERATORS[name].edits(tiny)
+        (edits,) = OPERATORS[name].mutations(tiny)
         lines = applied(tiny.source, edits).splitlines()
         assert ast.parse("\n".join(lines)) and lines[6].strip() == "loss.backward()", lines
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from ..program import Program, method
-from .operator import Made, Node, operator, text
+from .operator import Made, Node, at, operator, text
 
 OPTIMIZERS = {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "NAdam", "RAdam", "Adamax", "Rprop", "LBFGS"}
 
@@ -32,37 +32,37 @@ def _optimizer(node: Node) -> bool:
     return isinstance(node, ast.Call) and method(node) in OPTIMIZERS
 
 
-@operator("`zero_grad` is missing", shows=("backward", "step"))
+@operator("`zero_grad` is missing", shows=at("backward", "step"))
 def no_zero_grad(node: Node, program: Program) -> Iterator[Made]:
     if _statement(node, "zero_grad"):
         yield "pass"
 
 
-@operator("`zero_grad` between `backward` and `step`", shows=("backward", "step"))
+@operator("`zero_grad` between `backward` and `step`", shows=at("backward", "step"))
 def cleared(node: Node, program: Program) -> Iterator[Made]:
     if _statement(node, "backward") and (steps := _stepped(node, program)):
         yield f"{text(node)}; {_statement(steps[0], 'step')}.zero_grad()"
 
 
-@operator("`optimizer.step()` is missing", shows=("backward", "zero_grad"))
+@operator("`optimizer.step()` is missing", shows=at("backward", "zero_grad"))
 def no_step(node: Node, program: Program) -> Iterator[Made]:
     if "opt" in _statement(node, "step").lower():
         yield "pass"
 
 
-@operator("`optimizer.step` is not called", shows=("backward", "zero_grad"))
+@operator("`optimizer.step` is not called", shows=at("backward", "zero_grad"))
 def step_not_called(node: Node, program: Program) -> Iterator[Made]:
     if "opt" in _statement(node, "step").lower():
         yield f"{_statement(node, 'step')}.step"
 
 
-@operator("`backward` is missing", shows=("step", "zero_grad"))
+@operator("`backward` is missing", shows=at("step", "zero_grad"))
 def no_backward(node: Node, program: Program) -> Iterator[Made]:
     if _statement(node, "backward"):
         yield "pass"
 
 
-@operator("`step` and `backward` exchanged", shows=("backward", "step"))
+@operator("`step` and `backward` exchanged", shows=at("backward", "step"))
 def early_step(node: Node, program: Program) -> Iterator[Made]:
     if _statement(node, "backward") and (steps := _stepped(node, program)):
         yield ((node, text(steps[0])), (steps[0], text(node)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ..program import Program
 from .operator import Made, Node, operator, text
@@ -12,6 +12,23 @@ from .operator import Made, Node, operator, text
 def _layer(node: Node, program: Program) -> bool:
     """Whether a node calls a module with a value, and the result is a value too: no loss."""
     return isinstance(node, ast.Call) and bool(node.args) and not program.called.get(node, "Loss").endswith("Loss")
+
+
+def _built(node: Node, program: Program) -> set[int]:
+    """The lines that assign the module which a call calls."""
+    name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+    return _assigns(program.tree, lambda target: isinstance(target, ast.Attribute) and target.attr == name)
+
+
+def _read(node: Node, program: Program) -> set[int]:
+    """The lines that assign what a call is given, and now nobody reads."""
+    given = node.args[0] if isinstance(node, ast.Call) else node
+    return _assigns(program.function(node), lambda target: isinstance(given, ast.Name) and text(target) == given.id)
+
+
+def _assigns(tree: ast.AST | None, wanted: Callable[[ast.expr], bool]) -> set[int]:
+    assigned = [each for each in ast.walk(tree or ast.Module([], [])) if isinstance(each, ast.Assign)]
+    return {each.lineno for each in assigned if any(map(wanted, each.targets))}
 
 
 @operator("`.detach()` behind a layer")
@@ -52,14 +69,14 @@ def dropped_result(node: Node, program: Program) -> Iterator[Made]:
             yield text(node.value)
 
 
-@operator("a layer is left out: its input goes on", harmless="a network with fewer layers is a network")
+@operator("a layer is left out: its input goes on", harmless="a network with fewer layers is a network", shows=_built)
 def skipped_layer(node: Node, program: Program) -> Iterator[Made]:
     if _layer(node, program) and program.function(node).name.startswith("forward"):  # type: ignore[union-attr]
         assert isinstance(node, ast.Call)
         yield text(node.args[0])
 
 
-@operator("a layer reads what its function was given, not what the line before made")
+@operator("a layer reads what its function was given, not what the line before made", shows=_read)
 def old_input(node: Node, program: Program) -> Iterator[Made]:
     if _layer(node, program):
         assert isinstance(node, ast.Call)
