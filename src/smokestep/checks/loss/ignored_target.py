@@ -53,7 +53,7 @@ from collections.abc import Iterator
 from smokestep.check import Said, check
 from smokestep.evidence.flow import Flow, Graph
 from smokestep.evidence.losses import LossCall, Losses
-from smokestep.evidence.origins import same_entries
+from smokestep.evidence.origins import bare, same_entries
 from smokestep.findings import Finding, NotApplicable, Severity
 
 DISTANCES = frozenset("mse_loss l1_loss smooth_l1_loss huber_loss".split())
@@ -111,7 +111,7 @@ def _blank(call: LossCall) -> bool:
 
 def _idle_labels(graph: Graph) -> bool:
     """The batch has elements that reach no loss, and all that reach one go into a model."""
-    reaching = graph.backward_of(graph.roots)
+    reaching = graph.backward_of(graph.roots, through=lambda op: bare(op.name) not in BLANK)  # which reads a shape only
     inputs = {value for call in graph.calls for _, value in call.inputs}
     batch = [value.id for value in graph.values.values() if value.kind == "input" and value.name.startswith("batch")]
     used = [each for each in batch if each in reaching]
