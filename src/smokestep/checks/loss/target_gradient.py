@@ -116,4 +116,4 @@ def _both_learn(call: LossCall, flow: Flow, losses: Losses) -> bool:
     others = [each for each in losses.calls if each.step == call.step and each.reaches_root and each is not call]
     learned = {each.prediction.value for each in others if each.target and not each.target.requires_grad}
     graph, sides = flow.graphs[call.step], (call.prediction.value, call.target.value)
-    return all(not graph.backward_of([side]).isdisjoint(learned) for side in sides)
+    return all(not graph.backward_of([side], graph.passes_gradient).isdisjoint(learned) for side in sides)
