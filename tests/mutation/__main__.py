@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import random
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--only", nargs="*", metavar="OPERATOR", help=", ".join(OPERATORS))
+    parser.add_argument("--trainings", type=int, default=None, help="entries of the zoo to draw from, all by default")
     parser.add_argument("--entry", nargs="*", help="only these entries of the zoo")
     parser.add_argument("--write", action="store_true", help="also renew docs/mutation.md")
     parser.add_argument("--show", action="store_true", help="print every mutant with what was found")
@@ -38,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fates: Counter[tuple[str, Fate]] = Counter()
     with ProcessPoolExecutor(args.jobs, get_context("spawn"), gc.freeze) as pool:
         places = sorted((file, name) for name, file in files().items() if not args.entry or name in args.entry)
+        random.Random(args.seed).shuffle(places)
+        places = sorted(places[: args.trainings])
         every = [mutant for own in pool.map(sites, places, chunksize=4) for mutant in own]
         queues = drawn([each for each in every if not args.only or each.operator in args.only], args.seed)
         tried = [mutant for own in queues.values() for mutant in own[: TRIED * args.count]]
@@ -54,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(shown(row), file=sys.stderr, flush=True)
             if len(rows) % 50 == 0:
                 print(f"  {len(rows)} of {len(chosen)} examined", file=sys.stderr, flush=True)
-    text = page(rows, fates, args.seed, args.count)
+    text = page(rows, fates, args.seed, args.count, len(places))
     print(text)
     if args.write:
         PAGE.write_text(text)

@@ -28,17 +28,18 @@ HARMLESS = """\
 are counted as survivors all the same: {}."""
 
 
-def page(rows: Sequence[Row], fates: Mapping[tuple[str, Fate], int], seed: int, count: int) -> str:
+def page(rows: Sequence[Row], fates: Mapping[tuple[str, Fate], int], seed: int, count: int, trainings: int) -> str:
     """The page, as Markdown."""
     found = [row for row in rows if row.found]
     firm = [row for row in rows if not OPERATORS[row.mutant.operator].harmless]
     lines = [
         INTRODUCTION,
         "",
-        f"Seed {seed}, up to {count} of each operator; smokestep {version('smokestep')}, torch {version('torch')}.",
+        f"Seed {seed}, {trainings} trainings, up to {count} mutants of each operator;"
+        f" smokestep {version('smokestep')}, torch {version('torch')}.",
         "",
         f"**Score: {_rate(len(found), len(rows))}** of the mutants that change behaviour are found;"
-        f" {_rate(sum(bool(row.default) for row in rows), len(rows))} by the default checks, and of these"
+        f" {_rate(sum(bool(row.default) for row in rows), len(rows))} by the default checks,"
         f" {_rate(_defects(rows), len(rows))} as a defect. The line is right in"
         f" {_rate(sum(row.right for row in found), len(found))} of those found. Without the operators marked °, whose"
         f" mutants may be right programs: {_rate(sum(row.found for row in firm), len(firm))}.",

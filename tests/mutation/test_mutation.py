@@ -169,5 +169,5 @@ def test_the_same_seed_draws_the_same_and_no_edit_twice() -> None:
 
 def test_the_page_tells_a_survivor_with_its_reason() -> None:
     (mutant,) = of("sum-for-mean", "loops.py", "cleared_at_the_end")
-    text = page([Row(mutant, (), (), "")], {("sum-for-mean", "changed"): 1}, 0, 1)
+    text = page([Row(mutant, (), (), "")], {("sum-for-mean", "changed"): 1}, 0, 1, 1)
     assert "| sum-for-mean° |" in text and "cleared_at_the_end" in text
