@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -45,6 +45,9 @@ bench: $(READY)  ## measure what recording and examining cost
 
 generated: $(READY)  ## draw thousands of small trainings, right and wrong, and write docs/generated.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.generated.sweep --count $(COUNT) --jobs $(JOBS) --write
+
+mutation: $(READY)  ## put faults into the zoo's trainings one at a time, and write docs/mutation.md (10 to 15 minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutation --jobs $(JOBS) --write
 
 zoo: $(READY)  ## only the healthy trainings that must stay silent
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/zoo

@@ -20,7 +20,8 @@ def merged(findings: Sequence[Finding], checks: Mapping[str, Check]) -> tuple[Fi
     for index, finding in enumerate(ordered):
         if roots[index] == index:
             under = [_sentence(ordered[each]) for each in range(len(ordered)) if roots[each] == index != each]
-            told.append(replace(finding, consequences=(*finding.consequences, *dict.fromkeys(under))))
+            once = [each for each in dict.fromkeys(under) if each != _sentence(finding)]  # twins on one line
+            told.append(replace(finding, consequences=(*finding.consequences, *once)))
     return tuple(told)
 
 

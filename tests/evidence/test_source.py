@@ -100,3 +100,19 @@ def test_a_file_that_cannot_be_read_says_nothing() -> None:
     assert source.becomes(gone).kind == "unknown"
     assert source.no_grad_region((gone,)) is None
     assert source.function_of(gone) == ""
+
+
+@pytest.mark.parametrize(
+    ("sites", "text"),
+    [
+        (2, "def f(a, b):\n    return F.mse_loss(a, b) + 0.5 * F.mse_loss(b, a)  # <-"),
+        (3, "def f(a, b):\n    loss = bce(a, b) + bce(b, a) + bce(a, a)  # <-"),
+        (1, "def f(a, b):\n    return F.mse_loss(a, b) + F.l1_loss(a, b)  # <-"),
+        (1, "def f(a, b):\n    return F.mse_loss(a, b) if late else F.mse_loss(b, a)  # <-"),
+        (1, "def f(a, b):\n    return sum(F.mse_loss(a, c) + F.mse_loss(c, b) for c in b)  # <-"),
+        (1, "def f(a, b):\n    return net(a) + net(b) + F.mse_loss(a, b)  # <-"),
+        (1, "def f(a, b):\n    if F.mse_loss(a, b) > F.mse_loss(b, a): return a  # <-\n    return b"),
+    ],
+)
+def test_losses_on_one_line_are_counted_where_all_of_them_are_called(tmp_path: Path, sites: int, text: str) -> None:
+    assert source.loss_sites(line(tmp_path, text)) == sites

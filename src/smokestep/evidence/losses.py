@@ -6,9 +6,11 @@ be measured.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from smokestep.evidence.source import loss_sites
 from smokestep.findings import Line, Place, Severity
 
 if TYPE_CHECKING:
@@ -106,13 +108,26 @@ class Losses:
     def trained(self) -> tuple[tuple[LossCall, ...], ...]:
         """The calls that can train something, grouped by source line and function, in order of their first call.
 
-        Losses that are only computed to be looked at (no gradient mode, no way to a backward root) are left out.
+        Several on one line are told apart where its text shows that it makes all of them each time. Losses that are
+        only computed to be looked at (no gradient mode, no way to a backward root) are left out.
         """
-        groups: dict[tuple[str, Line | None], list[LossCall]] = {}
-        for call in self.calls:
+        groups: dict[tuple[str, Line | None, int], list[LossCall]] = {}
+        for site, call in zip(self._sites(), self.calls, strict=True):
             if call.grad and call.reaches_root:
-                groups.setdefault((call.name, call.line), []).append(call)
+                groups.setdefault((call.name, call.line, site), []).append(call)
         return tuple(tuple(group) for group in groups.values())
+
+    def _sites(self) -> list[int]:
+        """Which one on its line each call is; 0 where that is not certain."""
+        keys = [(call.name, call.line, call.step) for call in self.calls]
+        made, so_far = Counter(keys), Counter[tuple[str, Line | None, int]]()
+        sites = {line: loss_sites(line) for _, line, _ in keys if line}
+        uneven = {key[:2] for key, times in made.items() if key[1] and times % sites[key[1]]}
+        found = []
+        for key in keys:
+            found.append(so_far[key] % sites[key[1]] if key[1] and key[:2] not in uneven else 0)
+            so_far[key] += 1
+        return found
 
     @classmethod
     def gather(cls, world: World, of: Of) -> Losses:

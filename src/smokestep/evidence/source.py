@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import linecache
+import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +30,8 @@ UseKind = Literal[
 ]
 BRANCHES = (ast.If, ast.Try, ast.While, ast.For, ast.AsyncFor, ast.IfExp, ast.BoolOp, ast.Match)
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
+SOME_OR_MANY = (ast.IfExp, ast.BoolOp, ast.Lambda, ast.comprehension)  # what is in it runs not once each time
+LOSS = re.compile("loss|crit|entropy|kl_div|bce|mse|mae|l1|nll|^ce$")
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 # Reading these of a tensor says nothing about its entries, or takes them out of the training for good.
 LOOKS = frozenset("shape size dim ndim dtype device numel item tolist numpy detach cpu argmax data".split())
@@ -91,6 +95,20 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt]:
             yield child
         elif isinstance(child, (ast.ExceptHandler, ast.match_case)):
             yield from child.body
+
+
+def loss_sites(line: Line) -> int:
+    """How often the statement at `line` calls one loss there, if it makes these calls all, and in one order; else 1."""
+    tree = _tree(line)
+    statement = _around(tree, line.line)[-1] if tree else None
+    if not isinstance(statement, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)):
+        return 1
+    nodes = list(ast.walk(statement))
+    if any(isinstance(node, SOME_OR_MANY) for node in nodes):
+        return 1
+    calls = [node.func for node in nodes if isinstance(node, ast.Call) and node.lineno == line.line]
+    called = Counter(name for name in map(ast.unparse, calls) if LOSS.search(name.rpartition(".")[2].lower()))
+    return max(called.values()) if called else 1
 
 
 def function_of(line: Line) -> str:

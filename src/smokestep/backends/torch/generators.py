@@ -105,7 +105,8 @@ class Generators:
                 steps = sorted(step for step in last if kinds[step] == name)
                 for before, step in pairwise(steps):
                     within = [each for each in marks if last[before] <= each.serial <= last[step]]
-                    draws, lines = _drawn(_kept(within))
+                    earlier = [each.lines for each in marks if each.how and each.serial < last[before]]
+                    draws, lines = _drawn(_kept(within), earlier[-1] if earlier else ())
                     numbered = tuple(
                         (numbers.setdefault(one, len(numbers)), numbers.setdefault(other, len(numbers)))
                         for one, other in draws
@@ -129,10 +130,11 @@ def _kept(marks: Sequence[Mark]) -> list[Mark]:
     return kept
 
 
-def _drawn(marks: Sequence[Mark]) -> tuple[list[tuple[bytes, bytes]], tuple[Raw, ...]]:
-    """The states between which numbers were drawn with gradient mode on, and the last lines that set one of them."""
+def _drawn(marks: Sequence[Mark], lines: tuple[Raw, ...]) -> tuple[list[tuple[bytes, bytes]], tuple[Raw, ...]]:
+    """The states between which numbers were drawn with gradient mode on, and the last lines that set one of them.
+
+    `lines`: those that set the state before the first mark."""
     draws: list[tuple[bytes, bytes]] = []
-    lines: tuple[Raw, ...] = ()
     cause, joined = lines, False
     for one, other in pairwise(marks):
         if one.how:

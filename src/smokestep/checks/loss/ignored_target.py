@@ -53,7 +53,8 @@ from collections.abc import Iterator
 from smokestep.check import Said, check
 from smokestep.evidence.flow import Flow, Graph
 from smokestep.evidence.losses import LossCall, Losses
-from smokestep.evidence.origins import same_entries
+from smokestep.evidence.origins import maker_of, same_entries
+from smokestep.evidence.paths import SHAPE_ONLY
 from smokestep.findings import Finding, NotApplicable, Severity
 
 DISTANCES = frozenset("mse_loss l1_loss smooth_l1_loss huber_loss".split())
@@ -77,7 +78,7 @@ def ignored_target(losses: Losses, flow: Flow) -> Iterator[Said]:
         elif all(_idle_labels(flow.graphs[step]) for step in {each.step for each in group}):
             if all(_from_itself(each, graph) and not _blank(each) for each, graph in pairs):
                 what = "the prediction with something computed from that same prediction, and no label reaches a loss"
-            elif len(groups) == 1 and call.name in DISTANCES and all(_blank(each) for each in group):
+            elif len(groups) == 1 and all(_blank(each) and _instead(each, graph) for each, graph in pairs):
                 what = "the prediction with a constant, and no label of the batch reaches a loss"
         if what:
             yield Finding(
@@ -109,9 +110,16 @@ def _blank(call: LossCall) -> bool:
     return call.target is not None and call.target.maker in BLANK and call.target.low == call.target.high
 
 
+def _instead(call: LossCall, graph: Graph) -> bool:
+    """A constant that stands for data: a distance is taken to it, or it was made in the likeness of the batch's own."""
+    op = maker_of(graph, call.target.value) if call.target else None
+    read = [graph.values[each] for each in op.reads if each in graph.values] if op else []
+    return call.name in DISTANCES or any(each.kind == "input" and each.name.startswith("batch") for each in read)
+
+
 def _idle_labels(graph: Graph) -> bool:
     """The batch has elements that reach no loss, and all that reach one go into a model."""
-    reaching = graph.backward_of(graph.roots)
+    reaching = graph.backward_of(graph.roots, through=lambda op: op.name not in SHAPE_ONLY)
     inputs = {value for call in graph.calls for _, value in call.inputs}
     batch = [value.id for value in graph.values.values() if value.kind == "input" and value.name.startswith("batch")]
     used = [each for each in batch if each in reaching]

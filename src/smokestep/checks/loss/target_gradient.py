@@ -76,7 +76,8 @@ def target_gradient(losses: Losses, flow: Flow) -> Iterator[Said]:
         if not all(_moved(each, flow) for each in group) or not call.target:
             continue
         swapped = not call.prediction.requires_grad
-        if swapped and call.name in SYMMETRIC or not swapped and all(_alike(each, flow) for each in group):
+        meant = all(_alike(each, flow) or _both_learn(each, flow, losses) for each in group)
+        if swapped and call.name in SYMMETRIC or not swapped and meant:
             continue
         made = call.target.maker_line
         yield Finding(
@@ -107,3 +108,12 @@ def _alike(call: LossCall, flow: Flow) -> bool:
     kinds = {ALIKE.get(side.maker, side.maker) for side in sides}
     derived = any(op.name == "grad" and not (before[0] | before[1]).isdisjoint(op.makes) for op in graph.ops)
     return derived or "" in kinds or (len(kinds) == 1 and trained[0] == trained[1])
+
+
+def _both_learn(call: LossCall, flow: Flow, losses: Losses) -> bool:
+    """Either side is made of what another loss compares with a target of its own: they are kept consistent."""
+    assert call.target is not None
+    others = [each for each in losses.calls if each.step == call.step and each.reaches_root and each is not call]
+    learned = {each.prediction.value for each in others if each.target and not each.target.requires_grad}
+    graph, sides = flow.graphs[call.step], (call.prediction.value, call.target.value)
+    return all(not graph.backward_of([side], graph.passes_gradient).isdisjoint(learned) for side in sides)
