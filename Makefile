@@ -66,7 +66,7 @@ $(SCRIPTS): pyproject.toml constraints.txt tests/ecosystem/scripts/requirements.
 	touch $@
 
 scripts: $(SCRIPTS)  ## real training scripts of many libraries under smokestep run (an environment of its own, minutes)
-	OMP_NUM_THREADS=1 .venv-scripts/bin/python -m tests.ecosystem.scripts_run --write
+	OMP_NUM_THREADS=1 .venv-scripts/bin/python -m tests.ecosystem.scripts_run --plain
 
 clean:  ## remove what the targets made, .venv included
 	rm -rf .venv .venv-scripts site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,12 +7,8 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
-from tests.ecosystem.scripts_table import explanation
-
-if TYPE_CHECKING:
-    from tests.ecosystem.scripts_run import Result
+from tests.ecosystem.scripts_table import RUNS, Result, explanation, measured
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = "torch lightning transformers accelerate pytorch-ignite skorch stable-baselines3 gymnasium timm peft".split()
@@ -28,37 +24,40 @@ network. `make scripts` does it again and writes this page.
 """
 
 
-def write(results: Sequence[Result]) -> None:
+def write() -> None:
     """Write the page."""
-    (ROOT / "docs" / "scripts.md").write_text(INTRODUCTION + "\n".join(_lines(results)) + "\n")
+    (ROOT / "docs" / "scripts.md").write_text(INTRODUCTION + "\n".join(_lines(measured())) + "\n")
 
 
 def _lines(results: Sequence[Result]) -> Iterator[str]:
-    scripts = len({each.run.script for each in results})
+    scripts = {run.name: run.script for run in RUNS}
     defects, suspicions = (sum(len(each.found(kind)) for each in results) for kind in ("defect", "suspicion"))
-    yield f"{len(results)} runs of {scripts} scripts: {defects} defects, {suspicions} suspicions."
-    times = [each.seconds / each.plain for each in results if each.plain]
-    more = [each.seconds - each.plain for each in results if each.plain]
-    yield (
-        f"Start-up included, a run took {median(times):.2f} × the processor time of the script alone until every "
-        f"optimizer had stepped as often (median; {min(times):.2f} to {max(times):.2f} ×): {median(more):.1f} s more "
-        f"({min(more):.1f} to {max(more):.1f} s)."
-    )
+    ended = sum(each.code == 0 for each in results)
+    yield f"{len(results)} runs of {len({scripts[each.name] for each in results})} scripts: {defects} defects,"
+    yield f"{suspicions} suspicions; {ended} ended with exit code 0."
+    compared = [(each.seconds, each.plain) for each in results if each.plain]
+    if compared:
+        ratios, more = [a / b for a, b in compared], [a - b for a, b in compared]
+        yield (
+            f"Start-up included, a run took {median(ratios):.2f} × the processor time of the script alone until it had "
+            f"stepped as often (median of {len(compared)}; {min(ratios):.2f} to {max(ratios):.2f} ×), "
+            f"{median(more):.1f} s more."
+        )
     yield ""
-    yield f"smokestep {version('smokestep')}; {', '.join(filter(None, map(_version, PACKAGES)))}."
+    yield f"smokestep {version('smokestep')}; {', '.join(filter(None, map(_version, PACKAGES)))}; one thread."
     yield ""
-    yield "| script | what it is | steps | defects | suspicions | passed | could not tell | processor seconds | alone |"
-    yield "|---|---|--:|--:|---|--:|--:|--:|--:|"
+    yield "| script | what it is | defects | suspicions | could not tell | processor seconds | alone |"
+    yield "|---|---|--:|---|---|--:|--:|"
     told = set()
     for each in results:
-        verdicts = [check["verdict"] for check in each.report["checks"].values()]
+        what = "" if scripts[each.name] in told else _purpose(scripts[each.name])
+        told.add(scripts[each.name])
         names = ", ".join(f"`{found['check']}`" for found in each.found("suspicion")) or "0"
-        what = "" if each.run.script in told else _purpose(each.run.script)
-        told.add(each.run.script)
-        alone = f"{each.plain:.1f}" if each.plain else ""
+        opened = ", ".join(f"`{name}`" for name in each.opened) or "0"
+        alone = "" if each.plain is None else f"{each.plain:.1f}"
         yield (
-            f"| `{each.run.name}` | {what} | {each.report['steps']} | {len(each.found('defect'))} | {names} | "
-            f"{verdicts.count('pass')} | {verdicts.count('open')} | {each.seconds:.1f} | {alone} |"
+            f"| `{each.name}` | {what} | {len(each.found('defect'))} | {names} | {opened} | "
+            f"{each.seconds:.1f} | {alone} |"
         )
     yield ""
     yield from _explained(results)
@@ -75,8 +74,8 @@ def _explained(results: Sequence[Result]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for each, found in rows:
         said = " ".join(found["message"].split()).replace("|", "\\|")
-        why = explanation(each.run, found["check"]) or "**not explained**"
-        yield f"| `{each.run.name}` | `{found['check']}` | {said} | {why} |"
+        why = explanation(each.name, found["check"]) or "**not explained**"
+        yield f"| `{each.name}` | `{found['check']}` | {said} | {why} |"
 
 
 def _purpose(script: str) -> str:

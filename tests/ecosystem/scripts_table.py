@@ -1,8 +1,14 @@
-"""What is run, and every suspicion that is right to stay: the table beside the runner."""
+"""What is run, every suspicion that is right to stay, and what was measured: the tables beside the runner."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import fcntl
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+MEASURED = Path(__file__).parent / "scripts" / "results.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,51 @@ RUNS = (
 EXPLAINED: dict[str, dict[str, str]] = {}
 
 
-def explanation(run: Run, check: str) -> str:
+def explanation(name: str, check: str) -> str:
     """What the table says about a suspicion."""
-    return EXPLAINED.get(run.name, {}).get(check, "") or EXPLAINED.get(run.script, {}).get(check, "")
+    run = next(each for each in RUNS if each.name == name)
+    return EXPLAINED.get(name, {}).get(check, "") or EXPLAINED.get(run.script, {}).get(check, "")
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one run; `plain` is what the script alone takes until it has stepped as often, if measured."""
+
+    name: str
+    code: int
+    seconds: float
+    steps: int
+    findings: Sequence[Mapping[str, str]] = ()
+    opened: Sequence[str] = ()
+    left: Sequence[str] = ()
+    plain: float | None = None
+
+    def found(self, severity: str) -> list[Mapping[str, str]]:
+        """The findings of one severity."""
+        return [each for each in self.findings if each["severity"] == severity]
+
+    @property
+    def bad(self) -> str:
+        """What is wrong with it, or nothing."""
+        if self.code != 0:
+            return f"exit code {self.code}"
+        unexplained = [each["check"] for each in self.found("suspicion") if not explanation(self.name, each["check"])]
+        return f"unexplained: {', '.join(unexplained)}" if unexplained else ""
+
+
+def measured() -> list[Result]:
+    """What was measured, in the order of the table."""
+    kept = json.loads(MEASURED.read_text()) if MEASURED.exists() and MEASURED.stat().st_size else {}
+    return [Result(**kept[each.name]) for each in RUNS if each.name in kept]
+
+
+def keep(result: Result) -> None:
+    """Add a result to what was measured; two runners may do so at a time."""
+    with MEASURED.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = {each.name: each for each in measured()}
+        if result.plain is None and result.name in before:
+            result.plain = before[result.name].plain
+        before[result.name] = result
+        text = json.dumps({name: asdict(before[name]) for name in sorted(before)}, indent=1)
+        MEASURED.write_text(text + "\n")
