@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation scripts
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -70,5 +70,15 @@ ports: $(READY)  ## the faults that others reported, re-created: measure them, a
 wheel: $(READY)  ## build the wheel, install it elsewhere and use it there
 	$(BIN)/python -m pytest -q tests/test_wheel.py
 
+SCRIPTS := .venv-scripts/.installed
+$(SCRIPTS): pyproject.toml constraints.txt tests/ecosystem/scripts/requirements.txt
+	test -x .venv-scripts/bin/python || $(PYTHON) -m venv .venv-scripts
+	.venv-scripts/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch]" \
+	  -r tests/ecosystem/scripts/requirements.txt
+	touch $@
+
+scripts: $(SCRIPTS)  ## real training scripts of many libraries under smokestep run (an environment of its own, minutes)
+	OMP_NUM_THREADS=1 .venv-scripts/bin/python -m tests.ecosystem.scripts_run --plain
+
 clean:  ## remove what the targets made, .venv included
-	rm -rf .venv site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-scripts site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -87,6 +87,31 @@ def test_accumulation_is_one_step() -> None:
     assert found.count == 3 and all(kinds(found, step).count("backward") == 4 for step in range(3))
 
 
+@pytest.mark.parametrize("make", [torch.optim.SGD, lambda p, lr: torch.optim.LBFGS(p, lr=lr, max_iter=2)])
+def test_what_runs_in_the_closure_of_an_update_belongs_to_its_step(make: Any) -> None:
+    def loop() -> None:
+        parts = Parts(make)
+
+        def closure() -> torch.Tensor:
+            parts.optimizer.zero_grad()
+            loss = parts.loss()
+            loss.backward()
+            return loss
+
+        for _ in range(3):
+            parts.optimizer.step(closure)
+            with torch.no_grad():
+                parts.loss()
+
+    found = watched(loop).steps
+    assert found.count == 3
+    for step in range(3):
+        trained = [event for event in found.events if event.step == step and event.kind in ("update", "backward")]
+        assert [each.kind for each in trained][:2] == ["update", "backward"]
+        assert sum(each.kind == "update" for each in trained) == 1
+        assert all(each.received and each.update for each in found.movements if each.step == step)
+
+
 def test_five_critic_steps_to_one_of_the_generator() -> None:
     def loop() -> None:
         critic, generator = Parts(), Parts()
@@ -174,6 +199,21 @@ def test_a_run_is_stopped_when_enough_was_seen() -> None:
         for _ in range(100):
             parts.step()
     assert called == [1]
+
+
+def test_what_a_stopped_loop_does_on_its_way_out_is_not_recorded() -> None:
+    parts = Parts()
+    with pytest.raises(StopWatching), live(3, lambda: None) as world:
+        try:
+            for _ in range(100):
+                parts.step()
+        finally:
+            for each in parts.model.parameters():
+                each.data = torch.zeros_like(each)
+            parts.loss()
+    steps = world.recording().steps
+    assert steps.count == 3 and not steps.of("manual")
+    assert steps.of("update")[-1].step == 2
 
 
 def test_a_loop_that_swallows_the_stop_is_stopped_again() -> None:

@@ -256,6 +256,7 @@ def _enough(steps: int, stopping: Callable[[], None] | None, around: list[Optimi
             done = not (len(recorder.ends) < steps + MORE and _untaken_live(recorder))
         if done or most >= 10 * steps or (not most and len(recorder.backwards) >= 100):
             if stopping is not None:
+                recorder.stop()
                 stopping()
                 raise StopWatching
             recorder.tracer.paused = max(recorder.tracer.paused, 1)

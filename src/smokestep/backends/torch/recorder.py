@@ -68,6 +68,8 @@ class Recorder:
         self._stepped: set[Site] = set()  # where the running step has updated so far
         self._sites: set[Site] = set()  # where the last one did
         self._updating: list[tuple[Optimizer, Noted, bool]] = []
+        self._over = -1  # when the last update was over
+        self.stopped = False
         self._clearing = self._backing = 0
 
     def prepare(self, training: Any) -> None:
@@ -103,13 +105,23 @@ class Recorder:
         last = self.ends[-1] if self.ends else -1
         since = [event for event in self.events if event.index > last]
         updates = [event.index for event in since if event.kind in ("update", "manual")]
-        if updates:
-            begun = (e.index for e in since if e.index > updates[-1] and e.kind in ("forward", "backward"))
+        if self.stopped:
+            pass
+        elif updates:
+            over = max(updates[-1], self._over)
+            begun = (e.index for e in since if e.index > over and e.kind in ("forward", "backward"))
             self._close(next(begun, self.tracer.next()) - 1)
         elif since and not self.ends:
             self.end()
         if self.live and self.ends:
             self.events = [event for event in self.events if event.index <= self.ends[-1]]
+
+    def stop(self) -> None:
+        """Enough was seen: what a loop does on its way out, or because it swallows its end, is no part of it."""
+        if not self.stopped:
+            self.finish()
+            self.stopped = True
+            self.tracer.paused += 1
 
     def _close(self, serial: int, *, settled: bool = False) -> None:
         with quiet():
@@ -124,8 +136,11 @@ class Recorder:
         self.tracer.forget()
 
     def turn(self) -> None:
-        """In a live loop: a step ends when all that the last one updated has been updated again."""
-        if self.live and self._whole:
+        """In a live loop: a step ends when all that the last one updated has been updated again.
+
+        Not in the closure of an update: what runs there belongs to it.
+        """
+        if self.live and self._whole and not any(closing for _, _, closing in self._updating):
             self._close(self.tracer.next())
 
     @property
@@ -303,7 +318,7 @@ class Recorder:
                     if tensor.is_leaf:
                         self.tracer.known.pop(id(tensor), None)
             elif self.live and site in self._stepped:  # the second time round the loop: its first step ended before
-                self._close(max(e.index for e in self.events if e.kind == "update"), settled=True)
+                self._close(max(self._over, *(e.index for e in self.events if e.kind == "update")), settled=True)
             self._stepped.add(site)
             event = self.note("update", optimizer)
             event.detail = {"closure": False, "closure_backwards": 0, "skipped": False}
@@ -345,6 +360,7 @@ class Recorder:
                 event.tensors = self._used(optimizer)
         event.detail["rates"] = [number(group.get("lr")) for group in optimizer.param_groups]
         self.updates[id(optimizer)] = self.updates.get(id(optimizer), 0) + 1
+        self._over = self.tracer.next()
         self.running.recent.clear()
 
     def failed(self, error: BaseException) -> None:
