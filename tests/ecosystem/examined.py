@@ -88,7 +88,7 @@ def by_itself(build: Factory, steps: int = 3) -> None:
     training = build()
     for _ in range(steps):
         for step in training.steps.values():
-            step(training.batch)
+            step(training.batch) if training.has_batch else step()
 
 
 def alarm(finding: Finding) -> Alarm:

@@ -13,7 +13,17 @@ import torch
 import smokestep
 
 Factory = Callable[[], smokestep.Training]
-LIBRARIES = ("transformers", "timm", "vit_pytorch", "x_transformers", "segmentation")
+LIBRARIES = (
+    "transformers",
+    "timm",
+    "diffusers",
+    "vit_pytorch",
+    "x_transformers",
+    "segmentation",
+    "torch_geometric",
+    "monai",
+    "others",
+)
 
 
 def catalogue(library: str) -> Mapping[str, Factory]:

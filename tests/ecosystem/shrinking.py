@@ -41,6 +41,8 @@ SIZES: tuple[tuple[str, Any], ...] = (
     (r"(.*_)?(hidden_size|d_model|n_embd|embed_dim|emb_dim|hidden_dim|embedding_size|word_embed_proj_dim|dim|"
      r"output_dim|d_embed|projection_dim|out_hidden_size|embedding_dim|model_dim|encoder_hidden_dim|"
      r"projection_size|channels|hidden_channels|n_embed|width)", 32),
+    (r"(.*_)?(hidden_sizes|embed_dims|widths|encoder_hidden_sizes|embedding_dims)", 32),
+    (r"(.*_)?depths", 1),
     (r"num_mel_bins|n_mels|feature_size", 16),
     (r"image_size|img_size|input_size|pretrain_image_size", SIDE),
     (r"patch_size", 8),
@@ -95,10 +97,10 @@ def small(config: type, changes: Changes = {}, inner: Mapping[str, Changes] = {}
     given: dict[str, Any] = {}
     known = fields(config)
     for name, value in known.items():
-        if TOKENS.fullmatch(name) and type(value) is int:
-            given[name] = tokens.setdefault(re.sub("_index|_id|_idx", "", name), len(tokens) + 3) if (
-                name not in SPECIAL
-            ) else SPECIAL[name]
+        if name in SPECIAL:
+            given[name] = SPECIAL[name]
+        elif TOKENS.fullmatch(name) and type(value) is int:
+            given[name] = tokens.setdefault(re.sub("_index|_id|_idx", "", name), len(tokens) + 3)
         elif TOKENS.fullmatch(name) and isinstance(value, (list, tuple)):
             given[name] = [SPECIAL.get(name, 2)]
         elif (less := size(name, value)) is not None:
@@ -106,15 +108,23 @@ def small(config: type, changes: Changes = {}, inner: Mapping[str, Changes] = {}
     layers = next((given[each] for each in ("num_hidden_layers", "n_layer", "num_layers") if each in given), None)
     if "use_cache" in known:
         given["use_cache"] = False
-    for name, part in (getattr(config, "sub_configs", None) or {}).items():
-        if isinstance(part, type) and hasattr(part, "model_type") and part.__name__ != "AutoConfig":
+    parts = getattr(config, "sub_configs", None) or {}
+    usual = config() if any(part.__name__ == "AutoConfig" for part in parts.values()) else None
+    for name, part in parts.items():
+        if part.__name__ == "AutoConfig":
+            part = type(getattr(usual, name, None))
+        if hasattr(part, "model_type"):
             given[name] = small(part, inner.get(name, {}), {}, tokens)
     given |= changes
     for name, value in known.items():  # a list with one entry a layer is as long as there are layers
         if name not in changes and isinstance(value, (list, tuple)) and layers and len(value) > layers:
             if "layer" in name or "types" in name:
                 given[name] = type(value)(spread(value, given.get("num_hidden_layers", layers)))
-    return config(**given)
+    made = config(**given)
+    for name, value in SPECIAL.items():  # some models read one that their configuration does not declare
+        if not hasattr(made, name):
+            setattr(made, name, value)
+    return made
 
 
 def spread(values: Any, count: int) -> list[Any]:
