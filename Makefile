@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated wheel clean
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated ecosystem wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -46,6 +46,15 @@ bench: $(READY)  ## measure what recording and examining cost
 generated: $(READY)  ## draw thousands of small trainings, right and wrong, and write docs/generated.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.generated.sweep --count $(COUNT) --jobs $(JOBS) --write
 
+.venv-ecosystem/.installed: pyproject.toml constraints.txt ecosystem-constraints.txt
+	test -x .venv-ecosystem/bin/python || $(PYTHON) -m venv .venv-ecosystem
+	.venv-ecosystem/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -c ecosystem-constraints.txt -e . torch $$(grep -o '^[^#=]*' ecosystem-constraints.txt)
+	touch $@
+
+ecosystem: .venv-ecosystem/.installed  ## examine the models of other people's libraries (hours), and write docs/ecosystem.md
+	OMP_NUM_THREADS=1 .venv-ecosystem/bin/python -m tests.ecosystem --jobs $(JOBS) --write $(if $(SAMPLE),--sample)
+
 zoo: $(READY)  ## only the healthy trainings that must stay silent
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/zoo
 
@@ -59,4 +68,4 @@ wheel: $(READY)  ## build the wheel, install it elsewhere and use it there
 	$(BIN)/python -m pytest -q tests/test_wheel.py
 
 clean:  ## remove what the targets made, .venv included
-	rm -rf .venv site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-ecosystem .ecosystem site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

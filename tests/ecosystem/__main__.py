@@ -67,9 +67,13 @@ def results() -> list[Row]:
 
 def chosen(libraries: Sequence[str], only: Sequence[str], sample: bool, again: Iterable[str]) -> list[str]:
     """The names that the command line asks for."""
-    every = SAMPLE if sample else tuple(names(tuple(libraries) or LIBRARIES))
+    if only and not any(set(each) & set("*?[") for each in only):
+        every = tuple(only)  # importing every library to list its models takes longer than one model
+    else:
+        every = SAMPLE if sample else tuple(names(tuple(libraries) or LIBRARIES))
     stale = set(again)
-    return [each for each in every if each not in stale and (not only or any(fnmatch(each, one) for one in only))]
+    wanted = [each for each in every if each not in stale and (not only or any(fnmatch(each, one) for one in only))]
+    return list(dict.fromkeys(wanted))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -87,7 +87,7 @@ DENOISERS: dict[str, tuple[dict[str, Any], Callable[[], torch.Tensor], Callable[
         lambda: {"proj_embedding": torch.randn(BATCH, 8), "encoder_hidden_states": words(8, 7)}),
     "UNet1DModel": (
         {"block_out_channels": (16, 32), "in_channels": 2, "out_channels": 2, "norm_num_groups": 8,
-         "extra_in_channels": 16, "down_block_types": ("DownBlock1DNoSkip", "DownBlock1D"),
+         "extra_in_channels": 32, "down_block_types": ("DownBlock1DNoSkip", "DownBlock1D"),
          "up_block_types": ("UpBlock1D", "UpBlock1DNoSkip"), "sample_size": 32},
         lambda: torch.randn(BATCH, 2, 32), dict),
 }

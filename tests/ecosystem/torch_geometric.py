@@ -38,9 +38,7 @@ def models() -> Iterator[tuple[str, Callable[[], smokestep.Training]]]:
     for name, options in MODELS.items():
         yield f"nodes/{name}", partial(nodes, name, options)
         yield f"graphs/{name}", partial(graphs, name, options)
-    yield "energies/SchNet", partial(energies, "SchNet")
-    yield "energies/DimeNet", partial(energies, "DimeNet")
-    yield "energies/ViSNet", partial(energies, "ViSNet")
+    yield "energies/SchNet", energies
     yield "links/GAE", links
     yield "links/VGAE", variational_links
     yield "links/LightGCN", recommendation
@@ -127,21 +125,16 @@ def graphs(name: str, options: dict[str, Any]) -> smokestep.Training:
     return smokestep.Training(step, next(iter(DataLoader(data, batch_size=4))))
 
 
-def energies(name: str) -> smokestep.Training:
+def energies() -> smokestep.Training:
     """One energy a molecule."""
-    model = {
-        "SchNet": lambda: geometric.SchNet(16, 16, 2, 8, interaction_graph=near),
-        "DimeNet": lambda: geometric.DimeNet(16, 1, 1, 2, 3, 3),
-        "ViSNet": lambda: geometric.ViSNet(lmax=1, num_heads=2, num_layers=1, hidden_channels=16, num_rbf=8),
-    }[name]()
+    model = geometric.SchNet(16, 16, 2, 8, interaction_graph=near)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     z, position, batch = torch.randint(1, 9, (12,)), torch.randn(12, 3) * 2, torch.arange(3).repeat_interleave(4)
     target = torch.randn(3, 1)
 
     def step():
         optimizer.zero_grad()
-        energy = model(z, position, batch)
-        loss = F.l1_loss(energy[0].view(3, 1) if isinstance(energy, tuple) else energy.view(3, 1), target)
+        loss = F.l1_loss(model(z, position, batch), target)
         loss.backward()
         optimizer.step()
         return loss
