@@ -49,7 +49,7 @@ _DECLARED: list[torch.library.Library] = []
 
 
 def without_torchvision_operators() -> None:
-    """Let torchvision be imported beside a torch that its compiled operators do not fit: their names are enough here."""
+    """Let torchvision be imported beside a torch that its compiled operators do not fit: their names are enough."""
     if _DECLARED or hasattr(torch.ops.torchvision, "nms"):
         return
     try:

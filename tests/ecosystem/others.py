@@ -1,4 +1,4 @@
-"""Smaller libraries: equivariant networks, neural operators, flows, differential equations, spikes, image text pairs."""
+"""Smaller libraries: equivariant networks, neural operators, flows, differential equations, spikes, image text."""
 
 from __future__ import annotations
 
@@ -13,13 +13,52 @@ import smokestep
 
 from .loops import classifier, regression
 
-CONVOLUTIONAL = ("resnet10", "preresnet10", "seresnet10", "resnext14_16x4d", "shufflenetv2_wd2", "mobilenet_wd4",
-                 "squeezenet_v1_0", "darknet_ref", "mobilenetv2_wd4", "igcv3_wd4", "menet108_8x1_g3", "diracnet18v2",
-                 "condensenet74_c4_g4", "fbnet_cb", "mnasnet_small", "ghostnet", "sknet50", "airnet50_1x64d_r2",
-                 "bagnet9", "dla34", "hardnet39ds", "vovnet27s", "spnasnet", "sinet", "peleenet", "selecsls42")
-VISION = ("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "mnasnet0_5", "mobilenet_v2",
-          "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "resnext50_32x4d", "shufflenet_v2_x0_5",
-          "squeezenet1_1", "swin_t", "vgg11_bn", "vit_b_32")
+CONVOLUTIONAL = (
+    "resnet10",
+    "preresnet10",
+    "seresnet10",
+    "resnext14_16x4d",
+    "shufflenetv2_wd2",
+    "mobilenet_wd4",
+    "squeezenet_v1_0",
+    "darknet_ref",
+    "mobilenetv2_wd4",
+    "igcv3_wd4",
+    "menet108_8x1_g3",
+    "diracnet18v2",
+    "condensenet74_c4_g4",
+    "fbnet_cb",
+    "mnasnet_small",
+    "ghostnet",
+    "sknet50",
+    "airnet50_1x64d_r2",
+    "bagnet9",
+    "dla34",
+    "hardnet39ds",
+    "vovnet27s",
+    "spnasnet",
+    "sinet",
+    "peleenet",
+    "selecsls42",
+)
+VISION = (
+    "alexnet",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "googlenet",
+    "mnasnet0_5",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "regnet_y_400mf",
+    "resnet18",
+    "resnext50_32x4d",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_1",
+    "swin_t",
+    "vgg11_bn",
+    "vit_b_32",
+)
 
 
 def models() -> Iterator[tuple[str, Callable[[], smokestep.Training]]]:
@@ -34,7 +73,9 @@ def models() -> Iterator[tuple[str, Callable[[], smokestep.Training]]]:
     if find_spec("neuralop"):
         yield from ((f"neuralop/{name}", partial(operator, name)) for name in ("FNO", "TFNO", "UNO"))
     if find_spec("zuko"):
-        yield from ((f"zuko/{name}", partial(flow, name)) for name in ("MAF", "NSF", "NICE", "NAF", "GMM", "CNF", "SOSPF"))
+        yield from (
+            (f"zuko/{name}", partial(flow, name)) for name in ("MAF", "NSF", "NICE", "NAF", "GMM", "CNF", "SOSPF")
+        )
     if find_spec("torchdiffeq"):
         yield "torchdiffeq/odeint", partial(differential, "odeint")
         yield "torchdiffeq/odeint_adjoint", partial(differential, "odeint_adjoint")
@@ -51,7 +92,8 @@ def vision(name: str) -> smokestep.Training:
 
     side = {"googlenet": 64, "alexnet": 96}.get(name, 64)
     model = getattr(torchvision.models, name)(
-        weights=None, num_classes=5,
+        weights=None,
+        num_classes=5,
         **({"aux_logits": False, "init_weights": True} if name == "googlenet" else {}),
         **({"image_size": 64} if name.startswith("vit") else {}),
     )
@@ -87,8 +129,11 @@ def equivariant() -> smokestep.Training:
 def tensor_product() -> smokestep.Training:
     from e3nn import o3
 
-    return regression(o3.FullyConnectedTensorProduct("4x0e + 2x1o", "4x0e + 2x1o", "2x0e + 1x1o"),
-                      (torch.randn(8, 10), torch.randn(8, 10)), torch.randn(8, 5))
+    return regression(
+        o3.FullyConnectedTensorProduct("4x0e + 2x1o", "4x0e + 2x1o", "2x0e + 1x1o"),
+        (torch.randn(8, 10), torch.randn(8, 10)),
+        torch.randn(8, 5),
+    )
 
 
 def operator(name: str) -> smokestep.Training:
@@ -97,8 +142,15 @@ def operator(name: str) -> smokestep.Training:
     options = {
         "FNO": {"n_modes": (4, 4), "hidden_channels": 8, "in_channels": 1, "out_channels": 1, "n_layers": 2},
         "TFNO": {"n_modes": (4, 4), "hidden_channels": 8, "in_channels": 1, "out_channels": 1, "n_layers": 2},
-        "UNO": {"in_channels": 1, "out_channels": 1, "hidden_channels": 8, "n_layers": 3, "uno_out_channels": [8, 8, 8],
-                "uno_n_modes": [[4, 4]] * 3, "uno_scalings": [[1, 1], [0.5, 0.5], [2, 2]]},
+        "UNO": {
+            "in_channels": 1,
+            "out_channels": 1,
+            "hidden_channels": 8,
+            "n_layers": 3,
+            "uno_out_channels": [8, 8, 8],
+            "uno_n_modes": [[4, 4]] * 3,
+            "uno_scalings": [[1, 1], [0.5, 0.5], [2, 2]],
+        },
     }[name]
     return regression(getattr(operators, name)(**options), torch.randn(4, 1, 16, 16), torch.randn(4, 1, 16, 16))
 
@@ -107,7 +159,8 @@ def flow(name: str) -> smokestep.Training:
     import zuko
 
     options = {"GMM": {"components": 3}, "CNF": {"hidden_features": (16,)}}.get(
-        name, {"transforms": 2, "hidden_features": (16, 16)})
+        name, {"transforms": 2, "hidden_features": (16, 16)}
+    )
     model = getattr(zuko.flows, name)(3, context=2, **options)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
@@ -216,5 +269,3 @@ def contrastive() -> smokestep.Training:
         return loss
 
     return smokestep.Training(step, (torch.randn(4, 3, 32, 32), torch.randint(1, 64, (4, 8))))
-
-

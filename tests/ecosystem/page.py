@@ -44,10 +44,10 @@ PACKAGES = (
     "open-clip-torch",
 )
 INTRODUCTION = """\
-Models of other people's libraries, with random weights and small configurations, each trained for the recorded steps in an
-ordinary loop with its own usual loss, and examined with the checks that run by default. `make ecosystem` does it again and
-writes this page; `python -m tests.ecosystem --only 'transformers/causal/*'` renews some rows. A suspicion that is true (a
-pooler whose output the loss does not use) is counted like one that is not; what each alarm was is told below."""
+Models of other people's libraries, with random weights and small configurations, each trained for the recorded steps in
+an ordinary loop with its own usual loss, and examined with the checks that run by default. `make ecosystem` does it again
+and writes this page; `python -m tests.ecosystem --only 'transformers/causal/*'` renews some rows. A suspicion that is true
+(a pooler whose output the loss does not use) is counted like one that is not; what each alarm was is told below."""
 Explanation = Mapping[str, Any]
 
 
@@ -97,7 +97,9 @@ def page(rows: Sequence[Row], known: Sequence[Explanation]) -> str:
             f" | {sum(row.outcome == 'too slow' for row in own)} | {median([row.whole for row in seen] or [0]):.1f} |"
         )
     lines += ["", "## By check", "", "| check | severity | models |", "|---|---|--:|"]
-    counted = Counter((each.check, each.severity) for row in alarmed for each in {a.check: a for a in row.alarms}.values())
+    counted = Counter(
+        (each.check, each.severity) for row in alarmed for each in {a.check: a for a in row.alarms}.values()
+    )
     lines += [f"| `{check}` | {severity} | {count} |" for (check, severity), count in sorted(counted.items())]
     lines += ["", "## Every alarm", "", "| models | check | what it is | explanation |", "|---|---|---|---|"]
     lines += _alarms(alarmed, known)
@@ -105,7 +107,13 @@ def page(rows: Sequence[Row], known: Sequence[Explanation]) -> str:
     if raised:
         lines += ["", "## Ran alone, and not under examination", ""]
         lines += [f"- `{row.name}`: {_cell(row.why)}" for row in raised]
-    lines += ["", "## Not built", "", "What the small configuration did not suit, or what needs a package that is not there.", ""]
+    lines += [
+        "",
+        "## Not built",
+        "",
+        "What the small configuration did not suit, or what needs a package that is not there.",
+        "",
+    ]
     lines += [f"- `{row.name}`: {_cell(row.why)}" for row in rows if row.outcome in ("not built", "too slow")]
     return "\n".join(lines) + "\n"
 

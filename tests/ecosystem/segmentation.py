@@ -12,8 +12,19 @@ import smokestep
 
 from .loops import regression
 
-ARCHITECTURES = ("Unet", "UnetPlusPlus", "MAnet", "Linknet", "FPN", "PSPNet", "DeepLabV3", "DeepLabV3Plus",
-                 "UPerNet", "Segformer", "DPT")
+ARCHITECTURES = (
+    "Unet",
+    "UnetPlusPlus",
+    "MAnet",
+    "Linknet",
+    "FPN",
+    "PSPNet",
+    "DeepLabV3",
+    "DeepLabV3Plus",
+    "UPerNet",
+    "Segformer",
+    "DPT",
+)
 LOSSES = ("DiceLoss", "JaccardLoss", "TverskyLoss", "FocalLoss", "LovaszLoss", "SoftBCEWithLogitsLoss", "MCCLoss")
 
 
@@ -30,6 +41,8 @@ def training(architecture: str, loss: str) -> smokestep.Training:
     encoder = "tu-vit_tiny_patch16_224" if architecture == "DPT" else "resnet18"
     options = {"dynamic_img_size": True} if architecture == "DPT" else {}
     model = getattr(smp, architecture)(encoder, encoder_weights=None, classes=1, **options).train()
-    criterion = getattr(smp.losses, loss)(**({} if loss in ("SoftBCEWithLogitsLoss", "MCCLoss") else {"mode": "binary"}))
+    criterion = getattr(smp.losses, loss)(
+        **({} if loss in ("SoftBCEWithLogitsLoss", "MCCLoss") else {"mode": "binary"})
+    )
     images, masks = torch.randn(4, 3, 64, 64), (torch.rand(4, 1, 64, 64) > 0.5).float()
     return regression(model, images, masks, criterion)

@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 VOCABULARY = 128
@@ -16,12 +17,21 @@ SIDE = 32  # pixels
 SIZES: tuple[tuple[str, Any], ...] = (
     (r"vocab_size|n_vocab|char_vocab_size", VOCABULARY),
     (r"type_vocab_size", 2),
-    (r"(max_position_embeddings|n_positions|max_seq(uence)?_len(gth)?|n_ctx|max_source_positions|max_target_positions|"
-     r"text_max_position.*|seq_length|context_length|max_2d_position_embeddings)", 256),
+    (
+        r"(max_position_embeddings|n_positions|max_seq(uence)?_len(gth)?|n_ctx|max_source_positions|max_target_positions|"
+        r"text_max_position.*|seq_length|context_length|max_2d_position_embeddings)",
+        256,
+    ),
     (r"(.*_)?(moe|expert|shared_expert|shared)_intermediate_size|expert_ffn_hidden_size|intermediate_size_mlp", 32),
-    (r"(.*_)?(intermediate_size|ffn_dim|ffn_hidden_size|ffn_size|mlp_dim|d_ff|d_inner|n_inner|inner_dim|"
-     r"dim_feedforward|intermediate_dim|mlp_hidden_size|mlp_channels)", 64),
-    (r"(num|n)_(.*_)?(experts_per_tok|experts_per_token|experts_topk)|moe_topk|moe_k|top_k_experts|num_selected_experts", 2),
+    (
+        r"(.*_)?(intermediate_size|ffn_dim|ffn_hidden_size|ffn_size|mlp_dim|d_ff|d_inner|n_inner|inner_dim|"
+        r"dim_feedforward|intermediate_dim|mlp_hidden_size|mlp_channels)",
+        64,
+    ),
+    (
+        r"(num|n)_(.*_)?(experts_per_tok|experts_per_token|experts_topk)|moe_topk|moe_k|top_k_experts|num_selected_experts",
+        2,
+    ),
     (r"n_group|topk_group|num_expert_groups?|moe_num_shared_experts|n_shared_experts|num_shared_experts", 1),
     (r"(n_routed|num|num_local|moe_num|n)_experts|num_zero_experts|zero_expert_num", 4),
     (r"first_k_dense_replace|moe_layer_start_index|num_dense_layers|moe_layer_freq", 1),
@@ -36,11 +46,17 @@ SIZES: tuple[tuple[str, Any], ...] = (
     (r"mamba_n_groups|n_groups|mamba_chunk_size|chunk_size", None),
     (r"(.*_)?(d_state|state_size|ssm_state_size)", 8),
     (r"time_step_rank", 4),
-    (r"(.*_)?(num_hidden_layers|n_layers?|num_layers|encoder_layers|decoder_layers|num_decoder_layers|depth|"
-     r"num_encoder_layers|num_stacked_layers|num_blocks|encoder_depth|max_window_layers)", 2),
-    (r"(.*_)?(hidden_size|d_model|n_embd|embed_dim|emb_dim|hidden_dim|embedding_size|word_embed_proj_dim|dim|"
-     r"output_dim|d_embed|projection_dim|out_hidden_size|embedding_dim|model_dim|encoder_hidden_dim|"
-     r"projection_size|channels|hidden_channels|n_embed|width)", 32),
+    (
+        r"(.*_)?(num_hidden_layers|n_layers?|num_layers|encoder_layers|decoder_layers|num_decoder_layers|depth|"
+        r"num_encoder_layers|num_stacked_layers|num_blocks|encoder_depth|max_window_layers)",
+        2,
+    ),
+    (
+        r"(.*_)?(hidden_size|d_model|n_embd|embed_dim|emb_dim|hidden_dim|embedding_size|word_embed_proj_dim|dim|"
+        r"output_dim|d_embed|projection_dim|out_hidden_size|embedding_dim|model_dim|encoder_hidden_dim|"
+        r"projection_size|channels|hidden_channels|n_embed|width)",
+        32,
+    ),
     (r"(.*_)?(hidden_sizes|embed_dims|widths|encoder_hidden_sizes|embedding_dims)", 32),
     (r"(.*_)?depths", 1),
     (r"num_mel_bins|n_mels|feature_size", 16),
@@ -63,6 +79,7 @@ TOKENS = re.compile(r".*(token_id|token_index|_idx)")
 SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1, "unk_token_id": 3}
 FIRST_TEXT = 60  # tokens from here on are plain text; the special ones lie below
 Changes = Mapping[str, Any]
+NONE: Changes = MappingProxyType({})
 
 
 def size(name: str, value: Any) -> Any:
@@ -85,13 +102,16 @@ def fields(config: type) -> dict[str, Any]:
         return {
             each.name: each.default if each.default is not dataclasses.MISSING else each.default_factory()
             for each in dataclasses.fields(config)
-            if each.init and (each.default is not dataclasses.MISSING or each.default_factory is not dataclasses.MISSING)
+            if each.init
+            and (each.default is not dataclasses.MISSING or each.default_factory is not dataclasses.MISSING)
         }
     parameters = inspect.signature(config.__init__).parameters.values()
     return {each.name: each.default for each in parameters if each.default is not each.empty}
 
 
-def small(config: type, changes: Changes = {}, inner: Mapping[str, Changes] = {}, tokens: dict[str, int] | None = None):
+def small(
+    config: type, changes: Changes = NONE, inner: Mapping[str, Changes] = NONE, tokens: dict[str, int] | None = None
+) -> Any:
     """A small configuration of this class: the table's sizes, then `changes`; `inner`: changes of its own parts."""
     tokens = dict(SPECIAL) if tokens is None else tokens
     given: dict[str, Any] = {}
@@ -114,8 +134,8 @@ def small(config: type, changes: Changes = {}, inner: Mapping[str, Changes] = {}
         if part.__name__ == "AutoConfig":
             part = type(getattr(usual, name, None))
         if hasattr(part, "model_type"):
-            given[name] = small(part, inner.get(name, {}), {}, tokens)
-    given |= changes
+            given[name] = small(part, inner.get(name, NONE), NONE, tokens)
+    given |= dict(changes)
     for name, value in known.items():  # a list with one entry a layer is as long as there are layers
         if name not in changes and isinstance(value, (list, tuple)) and layers and len(value) > layers:
             if "layer" in name or "types" in name:

@@ -8,8 +8,25 @@ from __future__ import annotations
 from typing import Any
 
 RECIPES: tuple[dict[str, Any], ...] = ({}, {"num_key_value_heads": 4}, {"num_hidden_layers": 4})
+WAVES = {"conv_dim": (16, 16, 16), "conv_kernel": (10, 8, 4), "conv_stride": (10, 8, 4), "num_feat_extract_layers": 3}
 CHANGES: dict[str, dict[str, Any]] = {
     "deepseek_v2": {"num_experts_per_tok": 2, "num_key_value_heads": 4},
+    "wav2vec2": WAVES,
+    "hubert": WAVES,
+    "sew": {**WAVES, "squeeze_factor": 1},
+    "wavlm": WAVES,
+    "unispeech": WAVES,
+    "unispeech-sat": WAVES,
+    "data2vec-audio": WAVES,
+    "wav2vec2-conformer": WAVES,
+    "whisper": {"max_source_positions": 24},
+    "audio-spectrogram-transformer": {
+        "max_length": 24,
+        "num_mel_bins": 16,
+        "patch_size": 8,
+        "frequency_stride": 8,
+        "time_stride": 8,
+    },
     "gpt_neo": {"attention_types": [[["global", "local"], 1]]},
     "hunyuan_v1_dense": {"head_dim": 8},
     "hunyuan_v1_moe": {"head_dim": 8},

@@ -31,8 +31,16 @@ mlp_mixer:gmlp_ti16_224 mobilenetv3:mobilenetv3_small_050 mobilevit:mobilevit_xx
 pit:pit_ti_224 pvt_v2:pvt_v2_b0
 """
 LESS = {"depth": 2}  # where a model takes it
-SIDES = {"crossvit_tiny_240": 240, "inception_v3": 96, "halonet_h1": 128, "nest_tiny": 224, "convit_tiny": 224,
-         "pit_ti_224": 224, "levit_128": 224, "coat_tiny": 64}
+SIDES = {
+    "crossvit_tiny_240": 240,
+    "inception_v3": 96,
+    "halonet_h1": 128,
+    "nest_tiny": 224,
+    "convit_tiny": 224,
+    "pit_ti_224": 224,
+    "levit_128": 224,
+    "coat_tiny": 64,
+}
 
 
 def models() -> Iterator[tuple[str, Callable[[], smokestep.Training]]]:
@@ -45,8 +53,11 @@ def models() -> Iterator[tuple[str, Callable[[], smokestep.Training]]]:
 def training(name: str) -> smokestep.Training:
     """Cross entropy over ten classes, the model's own initialization and dropout."""
     model = built(name)
-    side = SIDES.get(name) or (model.pretrained_cfg["input_size"][-1] if model.pretrained_cfg.get("fixed_input_size") and
-                               getattr(model, "img_size", None) != 64 else 64)
+    side = SIDES.get(name) or (
+        model.pretrained_cfg["input_size"][-1]
+        if model.pretrained_cfg.get("fixed_input_size") and getattr(model, "img_size", None) != 64
+        else 64
+    )
     return classifier(model, torch.randn(4, 3, side, side), 10)
 
 

@@ -17,16 +17,39 @@ from .loops import own_loss
 
 NODES, EDGES, FEATURES, CLASSES = 24, 80, 8, 3
 CONVOLUTIONS: dict[str, dict[str, Any]] = {
-    "GCNConv": {}, "ChebConv": {"K": 2}, "SAGEConv": {}, "GraphConv": {}, "GATConv": {"heads": 2, "concat": False},
-    "GATv2Conv": {"heads": 2, "concat": False}, "TransformerConv": {"heads": 2, "concat": False}, "TAGConv": {},
-    "ARMAConv": {}, "SGConv": {}, "SSGConv": {"alpha": 0.1}, "MFConv": {}, "ResGatedGraphConv": {}, "ClusterGCNConv": {},
-    "GENConv": {}, "FeaStConv": {}, "LEConv": {}, "EGConv": {"num_heads": 1, "num_bases": 2}, "FiLMConv": {},
-    "SuperGATConv": {"heads": 2, "concat": False}, "GeneralConv": {}, "HypergraphConv": {}, "MixHopConv": {"powers": [0]},
-    "LGConv": {}, "WLConvContinuous": {},
+    "GCNConv": {},
+    "ChebConv": {"K": 2},
+    "SAGEConv": {},
+    "GraphConv": {},
+    "GATConv": {"heads": 2, "concat": False},
+    "GATv2Conv": {"heads": 2, "concat": False},
+    "TransformerConv": {"heads": 2, "concat": False},
+    "TAGConv": {},
+    "ARMAConv": {},
+    "SGConv": {},
+    "SSGConv": {"alpha": 0.1},
+    "MFConv": {},
+    "ResGatedGraphConv": {},
+    "ClusterGCNConv": {},
+    "GENConv": {},
+    "FeaStConv": {},
+    "LEConv": {},
+    "EGConv": {"num_heads": 1, "num_bases": 2},
+    "FiLMConv": {},
+    "SuperGATConv": {"heads": 2, "concat": False},
+    "GeneralConv": {},
+    "HypergraphConv": {},
+    "MixHopConv": {"powers": [0]},
+    "LGConv": {},
+    "WLConvContinuous": {},
 }
 MODELS: dict[str, dict[str, Any]] = {
-    "GCN": {}, "GraphSAGE": {}, "GIN": {"norm": "batch_norm"}, "GAT": {"heads": 2, "dropout": 0.1}, "PNA": {
-        "aggregators": ["mean", "max"], "scalers": ["identity"], "deg": torch.ones(8, dtype=torch.long)}, "EdgeCNN": {},
+    "GCN": {},
+    "GraphSAGE": {},
+    "GIN": {"norm": "batch_norm"},
+    "GAT": {"heads": 2, "dropout": 0.1},
+    "PNA": {"aggregators": ["mean", "max"], "scalers": ["identity"], "deg": torch.ones(8, dtype=torch.long)},
+    "EdgeCNN": {},
 }
 
 
@@ -158,7 +181,9 @@ class _Encoder(nn.Module):
 
     def forward(self, x, edge_index):
         x = self.first(x, edge_index).relu()
-        return self.mean(x, edge_index) if self.spread is None else (self.mean(x, edge_index), self.spread(x, edge_index))
+        return (
+            self.mean(x, edge_index) if self.spread is None else (self.mean(x, edge_index), self.spread(x, edge_index))
+        )
 
 
 def links() -> smokestep.Training:

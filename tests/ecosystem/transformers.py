@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -24,20 +25,33 @@ DECODERS = set(auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())  # an encoder's 
 LARGEST = 4_000_000  # parameters: a larger model was not made small
 BATCH, LENGTH, LABELS = 4, 12, 3
 CLASSIFIERS = tuple(f"For{each}Classification" for each in ("Sequence", "Token", "Image", "Audio", "Video"))
+CLASSIFIERS += ("ForSemanticSegmentation",)
 Batch = Callable[[nn.Module], Mapping[str, Any]]
+Around = Callable[[nn.Module], nn.Module]
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """A model that computes its own loss needs nothing around it."""
+    return model
 
 
 def models() -> Iterator[tuple[str, Callable[[], smokestep.Training]]]:
     """Each head of each table, with the loss that the model itself gives for it."""
     for kind, (table, batch) in HEADS.items():
         for name, heads in getattr(auto, table).items():
-            head = heads if isinstance(heads, str) else heads[0]
-            yield f"{kind}/{name}", partial(training, name, head, batch)
+            yield f"{kind}/{name}", partial(training, name, _first(heads), batch)
+    for name in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
+        if body := auto.MODEL_MAPPING_NAMES.get(name):
+            yield f"features/{name}", partial(training, name, _first(body), classes, Probe)
 
 
-def training(name: str, head: str, batch: Batch) -> smokestep.Training:
+def _first(heads: str | tuple[str, ...]) -> str:
+    return heads if isinstance(heads, str) else heads[0]
+
+
+def training(name: str, head: str, batch: Batch, around: Around = bare) -> smokestep.Training:
     """The model with AdamW, in the loop that its manual shows."""
-    model = getattr(transformers, head)(configuration(name, head, batch)).train()
+    model = around(getattr(transformers, head)(configuration(name, head, batch, around))).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 
     def step(batch):
@@ -51,7 +65,7 @@ def training(name: str, head: str, batch: Batch) -> smokestep.Training:
 
 
 @cache
-def configuration(name: str, head: str, batch: Batch) -> Any:
+def configuration(name: str, head: str, batch: Batch, around: Around) -> Any:
     """The first of the recipes that gives a small model that computes its loss."""
     troubles: list[Exception] = []
     for recipe in RECIPES:
@@ -68,7 +82,7 @@ def configuration(name: str, head: str, batch: Batch) -> Any:
             if count > LARGEST:
                 raise ValueError(f"{count:,} parameters: not made small")
             with torch.random.fork_rng():
-                model = getattr(transformers, head)(config)
+                model = around(getattr(transformers, head)(config))
                 model(**batch(model)).loss.backward()
         except Exception as error:
             troubles.append(error)
@@ -148,6 +162,43 @@ def image_classes(model: nn.Module) -> Mapping[str, Any]:
     return {"pixel_values": images(model), "labels": torch.randint(0, LABELS, (BATCH,))}
 
 
+def sound(model: nn.Module) -> Mapping[str, Any]:
+    """A fifth of a second of noise, or as many frames of a spectrogram."""
+    name, config = model.main_input_name, model.config
+    if name == "input_values" and not hasattr(config, "num_mel_bins"):
+        return {name: torch.randn(BATCH, 3200)}
+    bins = getattr(config, "num_mel_bins", None) or getattr(config, "feature_projection_input_dim", 16)
+    length = getattr(config, "max_length", None) or 2 * getattr(config, "max_source_positions", 24)
+    frames = torch.randn(BATCH, bins, length) if "whisper" in config.model_type else torch.randn(BATCH, length, bins)
+    return {name: frames}
+
+
+def sound_classes(model: nn.Module) -> Mapping[str, Any]:
+    return {**sound(model), "labels": torch.randint(0, LABELS, (BATCH,))}
+
+
+def transcripts(model: nn.Module) -> Mapping[str, Any]:
+    return {**sound(model), "labels": tokens(BATCH, 3)}
+
+
+def pixel_classes(model: nn.Module) -> Mapping[str, Any]:
+    pixels = images(model)
+    return {"pixel_values": pixels, "labels": torch.randint(0, LABELS, (BATCH, *pixels.shape[-2:]))}
+
+
+class Probe(nn.Module):
+    """What people build on a model without a head: a layer of their own on its first position."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body, self.config = body, body.config
+        self.head = nn.Linear(body.config.hidden_size, LABELS)
+
+    def forward(self, labels: torch.Tensor, **inputs: Any) -> Any:
+        logits = self.head(self.body(**inputs).last_hidden_state[:, 0])
+        return SimpleNamespace(loss=nn.functional.cross_entropy(logits, labels))
+
+
 HEADS: dict[str, tuple[str, Callable[[nn.Module], Mapping[str, Any]]]] = {
     "causal": ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", causal),
     "masked": ("MODEL_FOR_MASKED_LM_MAPPING_NAMES", masked),
@@ -157,5 +208,8 @@ HEADS: dict[str, tuple[str, Callable[[nn.Module], Mapping[str, Any]]]] = {
     "question": ("MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES", answers),
     "choice": ("MODEL_FOR_MULTIPLE_CHOICE_MAPPING_NAMES", choices),
     "next": ("MODEL_FOR_NEXT_SENTENCE_PREDICTION_MAPPING_NAMES", next_sentence),
+    "sound": ("MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES", sound_classes),
+    "transcript": ("MODEL_FOR_CTC_MAPPING_NAMES", transcripts),
+    "pixels": ("MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES", pixel_classes),
     "image": ("MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES", image_classes),
 }

@@ -104,20 +104,31 @@ class _First(torch.nn.Module):
 
 def encoder_decoder() -> smokestep.Training:
     """Both halves, the decoder teacher-forced."""
-    model = XTransformer(dim=32, enc_num_tokens=64, enc_depth=1, enc_heads=2, enc_max_seq_len=16, dec_num_tokens=64,
-                         dec_depth=1, dec_heads=2, dec_max_seq_len=16)
+    model = XTransformer(
+        dim=32,
+        enc_num_tokens=64,
+        enc_depth=1,
+        enc_heads=2,
+        enc_max_seq_len=16,
+        dec_num_tokens=64,
+        dec_depth=1,
+        dec_heads=2,
+        dec_max_seq_len=16,
+    )
     return own_loss(model, torch.randint(0, 64, (4, 12)), torch.randint(0, 64, (4, 10)))
 
 
 def image() -> smokestep.Training:
     """Patches, classified."""
-    model = ViTransformerWrapper(image_size=32, patch_size=8, num_classes=5,
-                                 attn_layers=Encoder(dim=32, depth=2, heads=4, attn_dim_head=8))
+    model = ViTransformerWrapper(
+        image_size=32, patch_size=8, num_classes=5, attn_layers=Encoder(dim=32, depth=2, heads=4, attn_dim_head=8)
+    )
     return classifier(model, torch.randn(4, 3, 32, 32), 5)
 
 
 def continuous() -> smokestep.Training:
     """The next vector of a sequence."""
-    net = ContinuousTransformerWrapper(dim_in=8, dim_out=8, max_seq_len=16,
-                                       attn_layers=Decoder(dim=32, depth=2, heads=4, attn_dim_head=8))
+    net = ContinuousTransformerWrapper(
+        dim_in=8, dim_out=8, max_seq_len=16, attn_layers=Decoder(dim=32, depth=2, heads=4, attn_dim_head=8)
+    )
     return own_loss(ContinuousAutoregressiveWrapper(net), torch.randn(4, 13, 8))
