@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated ecosystem wheel clean
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated ecosystem ecosystem-sample wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -53,10 +53,14 @@ generated: $(READY)  ## draw thousands of small trainings, right and wrong, and 
 	touch $@
 
 ecosystem: .venv-ecosystem/.installed  ## examine the models of other people's libraries (hours), and write docs/ecosystem.md
-	OMP_NUM_THREADS=1 .venv-ecosystem/bin/python -m tests.ecosystem --jobs $(JOBS) --write $(if $(SAMPLE),--sample)
+	OMP_NUM_THREADS=1 .venv-ecosystem/bin/python -m tests.ecosystem --jobs $(JOBS) --write
+
+ecosystem-sample: .venv-ecosystem/.installed  ## examine a fixed sample of those models (minutes)
+	OMP_NUM_THREADS=1 .venv-ecosystem/bin/python -m tests.ecosystem --jobs $(JOBS) --sample
 
 zoo: $(READY)  ## only the healthy trainings that must stay silent
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/zoo
+	@! test -e .venv-ecosystem/.installed || $(MAKE) ecosystem-sample
 
 zoo-requested: $(READY)  ## the checks that run only on request, on those healthy trainings (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/zoo/requested.py

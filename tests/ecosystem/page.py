@@ -45,9 +45,9 @@ PACKAGES = (
 )
 INTRODUCTION = """\
 Models of other people's libraries, with random weights and small configurations, each trained for the recorded steps in
-an ordinary loop with its own usual loss, and examined with the checks that run by default. `make ecosystem` does it again
-and writes this page; `python -m tests.ecosystem --only 'transformers/causal/*'` renews some rows. A suspicion that is true
-(a pooler whose output the loss does not use) is counted like one that is not; what each alarm was is told below."""
+an ordinary loop with its own usual loss, and examined with the checks that run by default. `make ecosystem` does it
+again and writes this page; `python -m tests.ecosystem --only 'timm/*'` renews some rows. A suspicion that is true (a
+pooler that the loss does not use) is counted like one that is not; each is explained below."""
 Explanation = Mapping[str, Any]
 
 

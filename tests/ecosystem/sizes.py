@@ -33,7 +33,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "ministral": {"head_dim": 8},
     "mamba2": {"num_heads": 8, "head_dim": 8, "hidden_size": 32, "n_groups": 1},
     "reformer": {"axial_pos_embds": False, "attn_layers": ["local", "local"]},
-    "mpnet": {"pad_token_id": 1},
+    "mpnet": {"relative_attention_num_buckets": 32},  # its code does not read the field
     "swin": {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 2], "window_size": 2, "patch_size": 4},
     "swinv2": {"embed_dim": 16, "depths": [1, 1], "num_heads": [2, 2], "window_size": 2, "patch_size": 4},
     "resnet": {"embedding_size": 16, "hidden_sizes": [16, 32], "depths": [1, 1]},

@@ -178,7 +178,7 @@ def sound_classes(model: nn.Module) -> Mapping[str, Any]:
 
 
 def transcripts(model: nn.Module) -> Mapping[str, Any]:
-    return {**sound(model), "labels": tokens(BATCH, 3)}
+    return {**sound(model), "labels": torch.randint(5, 30, (BATCH, 3))}
 
 
 def pixel_classes(model: nn.Module) -> Mapping[str, Any]:

@@ -142,13 +142,12 @@ SIDES = {
 
 
 def models() -> Iterator[tuple[str, Callable[[], smokestep.Training]]]:
-    """The classifiers, and two ways of training without labels."""
+    """The classifiers, and an autoencoder."""
     for path in PLAIN.split():
         yield path.partition(".")[0], partial(training, path, COMMON)
     for path, options in OTHERS.items():
         yield path.partition(".")[0], partial(training, path, options)
     yield "mae", masked_autoencoder
-    yield "simmim", masked_patches
 
 
 def training(path: str, options: dict[str, Any]) -> smokestep.Training:
@@ -161,17 +160,13 @@ def training(path: str, options: dict[str, Any]) -> smokestep.Training:
 
 
 def masked_autoencoder() -> smokestep.Training:
-    """Three quarters of the patches are drawn at random and reconstructed; the encoder's class head stays unused."""
+    """Three quarters of the patches are drawn at random and reconstructed; the encoder's class head stays unused.
+
+    With the default `pool="cls"` version 1.26.11 raises: the positions have lost a dimension that this still slices.
+    """
     from vit_pytorch import MAE, ViT
 
     return own_loss(
-        MAE(encoder=ViT(**COMMON), masking_ratio=0.75, decoder_dim=16, decoder_heads=2), torch.randn(4, 3, 32, 32)
+        MAE(encoder=ViT(**COMMON, pool="mean"), masking_ratio=0.75, decoder_dim=16, decoder_heads=2),
+        torch.randn(4, 3, 32, 32),
     )
-
-
-def masked_patches() -> smokestep.Training:
-    """Half of the patches are masked."""
-    from vit_pytorch import ViT
-    from vit_pytorch.simmim import SimMIM
-
-    return own_loss(SimMIM(encoder=ViT(**COMMON), masking_ratio=0.5), torch.randn(4, 3, 32, 32))
