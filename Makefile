@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation scripts
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation scripts ecosystem ecosystem-sample
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -49,8 +49,21 @@ generated: $(READY)  ## draw thousands of small trainings, right and wrong, and 
 mutation: $(READY)  ## put faults into the zoo's trainings one at a time, and write docs/mutation.md (10 to 15 minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutation --jobs $(JOBS) --write
 
+.venv-ecosystem/.installed: pyproject.toml constraints.txt ecosystem-constraints.txt
+	test -x .venv-ecosystem/bin/python || $(PYTHON) -m venv .venv-ecosystem
+	.venv-ecosystem/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -c ecosystem-constraints.txt -e . torch $$(grep -o '^[^#=]*' ecosystem-constraints.txt)
+	touch $@
+
+ecosystem: .venv-ecosystem/.installed  ## examine the models of other people's libraries (hours), and write docs/ecosystem.md
+	OMP_NUM_THREADS=1 .venv-ecosystem/bin/python -m tests.ecosystem --jobs $(JOBS) --write
+
+ecosystem-sample: .venv-ecosystem/.installed  ## examine a fixed sample of those models (minutes)
+	OMP_NUM_THREADS=1 .venv-ecosystem/bin/python -m tests.ecosystem --jobs $(JOBS) --sample
+
 zoo: $(READY)  ## only the healthy trainings that must stay silent
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/zoo
+	@! test -e .venv-ecosystem/.installed || $(MAKE) ecosystem-sample
 
 zoo-requested: $(READY)  ## the checks that run only on request, on those healthy trainings (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) tests/zoo/requested.py
@@ -82,3 +95,5 @@ scripts: $(SCRIPTS)  ## real training scripts of many libraries under smokestep 
 
 clean:  ## remove what the targets made, .venv included
 	rm -rf .venv .venv-scripts site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+	rm -rf .venv .venv-ecosystem .ecosystem site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

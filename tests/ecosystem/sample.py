@@ -1,0 +1,3 @@
+"""The fixed sample: quick models, each of another shape."""
+
+SAMPLE: tuple[str, ...] = ()
