@@ -1,0 +1,84 @@
+"""Units: which parameters are the weights of layers, which of their dimensions counts the units, and what follows them.
+
+Asked of the graphs; a parameter that is used in any other way has no units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from smokestep.evidence.flow import Flow, Graph, Op
+from smokestep.evidence.origins import bare
+from smokestep.findings import Line
+
+# The dimension of the weight that counts what the layer gives, by the function that applies it.
+UNITS: Mapping[str, int] = {
+    "linear": 0,
+    "conv1d": 0,
+    "conv2d": 0,
+    "conv3d": 0,
+    "conv_transpose1d": 1,
+    "conv_transpose2d": 1,
+    "conv_transpose3d": 1,
+    "matmul": 1,
+    "__matmul__": 1,
+    "mm": 1,
+}
+LAYERS = frozenset(UNITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer of the network: its weight's name and shape, and the dimension that counts its units."""
+
+    weight: str
+    shape: tuple[int, ...]
+    unit: int
+    op: Op
+    line: Line | None = None
+
+    @property
+    def units(self) -> int:
+        """How many units it has."""
+        return self.shape[self.unit]
+
+
+def layer_of(graph: Graph, op: Op) -> Layer | None:
+    """The layer that an op applies, if its second argument is a parameter of two dimensions or more."""
+    unit = UNITS.get(bare(op.name))
+    if unit is None or len(op.reads) < 2:
+        return None
+    weight = graph.values.get(op.reads[1])
+    if weight is None or weight.kind != "parameter" or not weight.name or len(weight.shape) <= unit:
+        return None
+    return Layer(weight.name, weight.shape, unit, op, op.caller or op.line)
+
+
+def hidden_layers(flow: Flow) -> Mapping[str, Layer]:
+    """The layers, by their weight's name, whose results another layer works on before they reach the loss."""
+    found: dict[str, Layer] = {}
+    for graph in flow.graphs:
+        needed = graph.backward_of(graph.roots)
+        fed: set[int] = set()  # values that a layer works on later
+        for op in reversed(graph.ops):
+            if needed.isdisjoint(op.makes):
+                continue
+            layer = layer_of(graph, op)
+            if layer is not None and not fed.isdisjoint(op.makes):
+                found.setdefault(layer.weight, layer)
+            if layer is not None or not fed.isdisjoint(op.makes):
+                fed.update(op.reads)
+    return found
+
+
+def read_by(flow: Flow) -> Mapping[str, Mapping[str, Op]]:
+    """For every parameter read as it is, the first op of each name that reads it, in gradient mode."""
+    found: dict[str, dict[str, Op]] = {}
+    for graph in flow.graphs:
+        for op in graph.ops:
+            for read in op.reads if op.grad else ():
+                value = graph.values.get(read)
+                if value is not None and value.kind == "parameter" and value.name:
+                    found.setdefault(value.name, {}).setdefault(bare(op.name), op)
+    return found
