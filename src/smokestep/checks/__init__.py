@@ -91,6 +91,7 @@ TABLE: tuple[str, ...] = (
     "wiring.gradient_cut",
     "wiring.ignored_input",
     "wiring.lost_update",
+    "wiring.missing_nonlinearity",
     "wiring.nothing_trains",
     "wiring.stale_optimizer",
     "wiring.unoptimized_parameter",

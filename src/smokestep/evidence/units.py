@@ -5,11 +5,12 @@ Asked of the graphs; a parameter that is used in any other way has no units.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from smokestep.evidence.flow import Flow, Graph, Op
-from smokestep.evidence.origins import bare
+from smokestep.evidence.origins import COPIES, bare, maker_of
+from smokestep.evidence.reasons import CUTS
 from smokestep.findings import Line
 
 # The dimension of the weight that counts what the layer gives, by the function that applies it.
@@ -82,3 +83,30 @@ def read_by(flow: Flow) -> Mapping[str, Mapping[str, Op]]:
                 if value is not None and value.kind == "parameter" and value.name:
                     found.setdefault(value.name, {}).setdefault(bare(op.name), op)
     return found
+
+
+# What lies between two layers and bends nothing. Attention's products are named because what they give is mixed by
+# numbers that depend on the data, so the projection after them is no second linear layer.
+STRAIGHT = COPIES - CUTS.keys() | frozenset("dropout dropout_ alpha_dropout feature_dropout".split())
+MIXED = frozenset("matmul __matmul__ bmm baddbmm einsum scaled_dot_product_attention".split())
+
+
+def straight_pairs(graph: Graph) -> Iterator[tuple[Layer, Layer]]:
+    """The pairs of linear layers of which the second alone reads what the first gives, as it is."""
+    readers, needed = graph.readers(), graph.backward_of(graph.roots)
+    given = graph.roots.union(*(call.outputs for call in graph.calls))
+    for op in graph.ops:
+        layer = layer_of(graph, op) if op.name == "linear" and not needed.isdisjoint(op.makes) else None
+        before = maker_of(graph, op.reads[0]) if layer else None
+        if layer is None or (before is not None and before.name in MIXED):
+            continue
+        value = op.makes[0]
+        while value not in given and len(after := readers.get(value, ())) == 1 and after[0].makes:
+            if after[0].name == "linear":
+                second = layer_of(graph, after[0])
+                if second is not None and after[0].reads[0] == value and second.shape[1] == layer.shape[0]:
+                    yield layer, second
+                break
+            if after[0].name not in STRAIGHT or after[0].reads[0] != value:
+                break
+            value = after[0].makes[0]

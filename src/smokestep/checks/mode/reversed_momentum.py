@@ -41,7 +41,7 @@ Statistics that are meant to follow the last batch; a momentum of exactly 1, whi
 
 ## Source
 The documentation of `torch.nn.BatchNorm2d`: "This momentum argument is different from one used in optimizer classes
-and the conventional notion of momentum." That of Keras' `BatchNormalization`: `momentum=0.99`, of the moving average.
+and the conventional notion of momentum." That of Keras' `BatchNormalization`: `momentum=0.99`, of the past.
 """
 
 from __future__ import annotations
