@@ -8,13 +8,18 @@ from smokestep.check import Check
 
 TABLE: tuple[str, ...] = (
     "data.repeated_augmentation",
+    "data.unscaled_input",
     "independence.batch_leak",
     "independence.batch_order",
     "independence.batch_size",
     "independence.lone_sample",
+    "initialization.dead_units",
+    "initialization.exploding_activations",
     "initialization.identical_twins",
+    "initialization.saturated_units",
     "initialization.symmetric_units",
     "initialization.untied_weights",
+    "initialization.vanishing_gradient",
     "initialization.zero_product",
     "learning.cannot_overfit",
     "learning.climbing_update",

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from smokestep.evidence.flow import Flow, Graph, Op
-from smokestep.evidence.origins import COPIES, bare, maker_of
+from smokestep.evidence.flow import Flow, Graph, Op, Value
+from smokestep.evidence.origins import COPIES, JOINS, TRANSPARENT, bare, maker_of
 from smokestep.evidence.reasons import CUTS
 from smokestep.findings import Line
 
@@ -110,3 +110,53 @@ def straight_pairs(graph: Graph) -> Iterator[tuple[Layer, Layer]]:
             if after[0].name not in STRAIGHT or after[0].reads[0] != value:
                 break
             value = after[0].makes[0]
+
+
+NORMALISES = frozenset("batch_norm layer_norm group_norm instance_norm rms_norm normalize".split())
+PERIODIC = frozenset({"sin", "cos"})
+
+
+def layer_before(graph: Graph, value: int) -> Layer | None:
+    """The layer whose results an activation was given, past a normalization, dropout or reshaping."""
+    op = graph.maker(value)
+    for _ in range(6):
+        op = graph.maker(op.reads[0]) if op is not None and op.reads else None
+        if op is None or (layer := layer_of(graph, op)) is not None:
+            return layer if op is not None else None
+        if op.name not in STRAIGHT | NORMALISES:
+            return None
+    return None
+
+
+def worked_on(graph: Graph, value: int) -> bool:
+    """Whether the next that reads a value, past dropout or reshaping, is another layer."""
+    readers = graph.readers()
+    for _ in range(6):
+        after = readers.get(value, ())
+        if any(layer_of(graph, op) is not None and op.reads[0] == value for op in after):
+            return True
+        if len(after) != 1 or after[0].name not in STRAIGHT or not after[0].makes:
+            return False
+        value = after[0].makes[0]
+    return False
+
+
+def first_layers(graph: Graph) -> Iterator[tuple[Layer, Value, Value]]:
+    """The layers that read data as it is (cast, reshaped, joined), each with what it reads and what it makes; those
+    left out that a normalization or a periodic function follows, to which size is nothing."""
+    readers, told = graph.readers(), set[str]()
+    for op in graph.ops:
+        layer = layer_of(graph, op)
+        source = graph.values.get(op.reads[0]) if layer else None
+        while source is not None and source.kind == "made" and (maker := graph.maker(source.id)) is not None:
+            passed = maker.name in TRANSPARENT | JOINS and maker.reads
+            parts = [graph.values[read] for read in maker.reads if read in graph.values] if passed else []
+            source = max(parts, key=lambda each: each.peak or 0.0, default=None)
+        if layer is None or source is None or source.kind != "input" or layer.weight in told:
+            continue
+        value = op.makes[0]
+        while len(after := readers.get(value, ())) == 1 and after[0].name in STRAIGHT and after[0].makes:
+            value = after[0].makes[0]
+        if not any(each.name in NORMALISES | PERIODIC for each in after):
+            told.add(layer.weight)
+            yield layer, source, graph.values[op.makes[0]]

@@ -70,8 +70,8 @@ def reversed_momentum(modes: Modes, *, least: float = 0.9) -> Iterator[Said]:
         names = tuple(layer.path for layer in some)
         ran = next((run.line for run in modes.of(names[0]) if run.line), None)
         yield Finding(
-            f"{abridged(names)}: momentum {momentum:g} is the weight of the new batch, so {momentum:.1%} of the running "
-            "statistics come from the last batch",
+            f"{abridged(names)}: momentum {momentum:g} is the weight of the new batch, so {momentum:.1%} of the "
+            "running statistics come from the last batch",
             where=Place.of(abridged(names), line or ran),
             cause=line or ran,
             hint=f"where {momentum:g} was taken over from Keras or TensorFlow, write momentum={1 - momentum:.2g}",
