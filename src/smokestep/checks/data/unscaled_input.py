@@ -83,6 +83,5 @@ def unscaled_input(flow: Flow, steps: Steps, *, largest: float = 50.0, result: f
             where=Place.of(layer.weight, layer.line),
             cause=layer.line,
             hint="divide bytes by 255; else subtract the mean and divide by the standard deviation of each feature",
-            subjects=(layer.weight,),
             data={"input": given.peak, "result": made.peak},
         )

@@ -78,7 +78,7 @@ def dead_units(
         yield Finding(
             f"{round(site.dead * site.units)} of {site.units} units of {layer.weight} are zero for every sample in "
             f"{site.steps} steps: they get no gradient",
-            where=Place.of(site.module or layer.weight, site.line),
+            where=Place.of(layer.weight, site.line),
             cause=site.line,
             hint="begin its bias near zero, scale its inputs to both signs, or lower the learning rate",
             subjects=(layer.weight,),

@@ -77,7 +77,7 @@ def saturated_units(
         yield Finding(
             f"{site.saturated:.0%} of the entries of `{site.op}` after {layer.weight} lie within 0.01 of its ends, in "
             f"each of {site.steps} steps: it is flat there, and hardly passes gradient on",
-            where=Place.of(site.module or layer.weight, site.line),
+            where=Place.of(layer.weight, site.line),
             cause=site.line,
             hint="scale the inputs to about -1 to 1, or draw the weights of the layer smaller",
             subjects=(layer.weight,),
