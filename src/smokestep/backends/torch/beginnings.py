@@ -5,7 +5,7 @@ Two things are looked for, exactly and once: slices of one tensor that are all t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -78,21 +78,31 @@ def _same(one: Tracked, other: Tracked) -> bool:
 
 def evidence(assembly: Assembly) -> Beginnings:
     """What the beginnings say, under the names that the report uses."""
-    some, pairs = [], []
-    files = assembly.files()
+    some, files = [], assembly.files()
+    groups: dict[int, list[Tracked]] = {}
     for item in assembly.recorder.book.parameters():
         name = assembly.name(item)
-        if not name:
-            continue
-        module = assembly.models.owner.get(id(item.tensor))
-        if item.alike:
-            spreads = tuple(row.spread for row in item.rows)
+        if item.original is not None:
+            groups.setdefault(id(item.original), [item.original]).append(item)
+        if name and item.alike:
+            module = assembly.models.owner.get(id(item.tensor))
             line = filled_at(assembly.models, module, name, files) if module is not None else None
-            some.append(Beginning(name, item.alike, spreads, line))
-        if item.original is not None and (first := assembly.name(item.original)):
-            one, other = item.original.tensor.detach(), item.tensor.detach()
-            shared = one.data_ptr() == other.data_ptr()
-            still = shared or (one.shape == other.shape and torch.equal(one, other))
-            line = copied_at(assembly.models, module, name, files) if module is not None else None
-            pairs.append(Copies(first, name, still, shared, line))
+            some.append(Beginning(name, item.alike, tuple(row.spread for row in item.rows), line))
+    pairs = [pair for group in groups.values() for pair in _pairs(assembly, group, files)]
     return Beginnings(tuple(some), tuple(pairs))
+
+
+def _pairs(assembly: Assembly, group: list[Tracked], files: Sequence[str]) -> Iterator[Copies]:
+    """Each of a group that began alike with one of them: with one that trains, if one does, not with a target."""
+    group = [item for item in group if assembly.name(item)]
+    if not group:
+        return
+    first, *others = sorted(group, key=lambda item: not any(row.gradient is not None for row in item.rows))
+    for item in others:
+        one, other = first.tensor.detach(), item.tensor.detach()
+        shared = one.data_ptr() == other.data_ptr()
+        still = shared or (one.shape == other.shape and torch.equal(one, other))
+        module = assembly.models.owner.get(id(item.tensor))
+        name = assembly.name(item)
+        line = copied_at(assembly.models, module, name, files) if module is not None else None
+        yield Copies(assembly.name(first), name, still, shared, line)

@@ -48,8 +48,9 @@ that are trained side by side to show that they agree.
 
 ## Source
 Osband et al., "Deep Exploration via Bootstrapped DQN" (2016), and Fujimoto et al., "Addressing Function Approximation
-Error in Actor-Critic Methods" (2018): members differ by their initial parameters, or by the data they see. Copies that
-get gradients of their own, such as the layers of a deep-copied stack, are not told.
+Error in Actor-Critic Methods" (2018): members differ by their initial parameters, or by the data they see. As it
+happened: EdanToledo/Stoix, issue 72; UoA-CARES/cares_reinforcement_learning, issue 223. Copies that get gradients of
+their own, such as the layers of a deep-copied stack, are not told.
 """
 
 from __future__ import annotations

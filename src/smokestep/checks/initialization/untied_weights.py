@@ -61,8 +61,8 @@ def training():
 An output layer that begins as the embedding and is free to differ from it.
 
 ## Source
-Press and Wolf, "Using the Output Embedding to Improve Language Models" (2017), on one weight for both. The wrongly tied
-parameters among the faults of DEFault++.
+Press and Wolf, "Using the Output Embedding to Improve Language Models" (2017), on one weight for both. As it happened:
+rasbt/LLMs-from-scratch, issue 822.
 """
 
 from __future__ import annotations

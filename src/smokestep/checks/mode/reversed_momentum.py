@@ -42,6 +42,7 @@ Statistics that are meant to follow the last batch; a momentum of exactly 1, whi
 ## Source
 The documentation of `torch.nn.BatchNorm2d`: "This momentum argument is different from one used in optimizer classes
 and the conventional notion of momentum." That of Keras' `BatchNormalization`: `momentum=0.99`, of the past.
+As it happened: kazuto1011/deeplab-pytorch, issue 79; r9y9/tacotron_pytorch, issue 19; ludwig-ai/ludwig, pull 2100.
 """
 
 from __future__ import annotations
