@@ -24,7 +24,7 @@ LEAST = 4  # tensors of fewer entries are alike by chance, or because they are s
 
 def alike(tensor: Tensor) -> tuple[int, ...]:
     """Of the first two dimensions of a matrix (or more), those along which all slices are bit for bit the same."""
-    if tensor.dim() < 2 or not tensor.numel() or not tensor.is_floating_point():
+    if tensor.dim() < 2 or not tensor.numel() or not tensor.is_floating_point() or tensor.element_size() < 2:
         return ()
     return tuple(
         dim
