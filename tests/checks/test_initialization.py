@@ -295,3 +295,17 @@ def test_raw_inputs_are_told_by_what_they_do() -> None:
 )
 def test_inputs_without_a_consequence_are_not_told(graph: Graph) -> None:
     assert not found(unscaled_input, Flow((graph,)), steps("0.weight", "1.weight"))
+
+
+@pytest.mark.parametrize("last", ["relu", "tanh", "mean", "transpose"])
+def test_zero_stays_zero_through_what_keeps_it(last: str) -> None:
+    graph = chain((8, 4), (3, 8), between=last, peak=0.0)
+    both = steps("0.weight", "1.weight", gradient=0.0, update=0.0, scale=0.0)
+    assert found(zero_product, both, Flow((graph,)), Beginnings())
+
+
+@pytest.mark.parametrize("last", ["cos", "layer_norm", "softmax"])
+def test_a_zero_that_the_data_may_lift_is_not_told(last: str) -> None:
+    graph = chain((8, 4), (3, 8), between=last, peak=0.0)
+    both = steps("0.weight", "1.weight", gradient=0.0, update=0.0, scale=0.0)
+    assert not found(zero_product, both, Flow((graph,)), Beginnings())

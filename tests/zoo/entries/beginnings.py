@@ -379,3 +379,22 @@ def gates_that_begin_almost_open() -> smokestep.Training:
             return self.out(torch.relu(self.body(x)) * torch.sigmoid(self.gate(x)))
 
     return classify(Gated())
+
+
+@healthy(steps=3)
+def one_sample_that_switches_a_layer_off_before_a_head_of_zeros() -> smokestep.Training:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3))
+    nn.init.constant_(model[0].weight, -1.0)
+    nn.init.zeros_(model[0].bias)
+    nn.init.zeros_(model[2].weight)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def step(batch):
+        x, y = batch
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return smokestep.Training(step, (torch.rand(1, 4), torch.randint(0, 3, (1,))))

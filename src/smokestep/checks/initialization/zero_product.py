@@ -1,8 +1,8 @@
 """Finds two factors of one product that both begin as zero, so that neither ever gets a gradient.
 
 ## What it finds
-A product, linear layer or convolution both of whose factors are exactly 0 in every recorded step because trainable
-parameters that they come from are: each one's gradient is multiplied by the other.
+A product, linear layer or convolution both of whose factors are exactly 0 whatever the data are, because trainable
+parameters that they come from are, and whose parameters got a gradient of exactly 0 at every recorded update.
 
 ## Why it matters
 One zero factor is a good beginning: it gets a gradient, and from its first update on so does the other. Two never
@@ -87,8 +87,8 @@ def zero_product(steps: Steps, flow: Flow, beginnings: Beginnings) -> Iterator[S
         names = tuple(sorted(product.first | product.second))
         built = dict.fromkeys(line for name in names if (line := lines.get(name)) and line != product.line)
         yield Finding(
-            f"{abridged(sorted(product.first))} and {abridged(sorted(product.second))} are all zero where they meet in "
-            f"`{product.op.name}`: each one's gradient is 0 while the other is, so neither ever moves",
+            f"{abridged(names)} are all zero, and meet in `{product.op.name}`: each one's gradient is 0 while the other "
+            "is, so neither ever moves",
             where=Place.of(abridged(names), product.line),
             cause=product.line,
             hint="let one of the two begin as random numbers; the other may stay zero",
