@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from smokestep.evidence.beginnings import Beginnings
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.loading import Loading
@@ -43,6 +44,7 @@ class Recording:
     loading: Loading = Loading()
     seconds: float = 0.0
     randomness: Randomness = Randomness()
+    beginnings: Beginnings = Beginnings()
 
     @property
     def complete(self) -> int:

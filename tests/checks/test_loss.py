@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from smokestep.checks.loss.broadcast_loss import broadcast_loss
+from smokestep.checks.loss.clipped_logits import clipped_logits
 from smokestep.checks.loss.constant_loss import constant_loss
 from smokestep.checks.loss.detached_loss import detached_loss
 from smokestep.checks.loss.double_softmax import double_softmax
@@ -594,3 +595,40 @@ def test_a_sum_beside_a_mean_is_told_unless_somebody_weighed_it() -> None:
     (told,) = terms(-0.5)
     assert told.cause == HERE and "twice the batch" in told.message
     assert terms(1 / 16) == [] == terms(0.5, "mean")
+
+
+def clipped(name: str, loss_name: str = "cross_entropy", *between: str) -> list[Finding]:
+    """What is told of scores that went through an activation, and through what is `between` it and the loss."""
+    names = ("linear", name, *between, loss_name)
+    ops = [op(0, "linear", (1, 3), 10, line=HERE)]
+    for number, each in enumerate(names[1:-1]):
+        ops.append(op(number + 1, each, (10 + number,), 11 + number, line=MADE))
+    last = 9 + len(names) - 1
+    drawn = graph(*ops, op(9, loss_name, (last, 2), 6), root=6, v3="parameter")
+    call = replace(loss(loss_name, operand(last, maker=names[-2])), step=0)
+    return found(clipped_logits, calls(call), Flow((drawn,)))
+
+
+@pytest.mark.parametrize("name", ["relu", "relu_", "tanh", "sigmoid", "gelu"])
+def test_an_activation_before_cross_entropy_is_told_at_its_line(name: str) -> None:
+    (one,) = clipped(name)
+    assert (one.cause, one.related) == (MADE, ((HERE, "the loss is here"),))
+
+
+def test_an_activation_before_log_softmax_is_told_too() -> None:
+    (one,) = clipped("relu", "nll_loss", "log_softmax")
+    assert one.message.startswith("`log_softmax` wants plain scores")
+
+
+@pytest.mark.parametrize(
+    ("name", "loss_name", "between"),
+    [
+        ("tanh", "cross_entropy", ("mul",)),  # a soft cap
+        ("relu", "mse_loss", ()),
+        ("sigmoid", "binary_cross_entropy_with_logits", ()),  # told by double-softmax
+        ("sigmoid", "binary_cross_entropy", ()),
+        ("relu", "cross_entropy", ("linear",)),
+    ],
+)
+def test_scores_that_are_scaled_or_meant_so_are_not_told(name: str, loss_name: str, between: tuple[str, ...]) -> None:
+    assert not clipped(name, loss_name, *between)

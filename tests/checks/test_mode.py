@@ -8,6 +8,7 @@ from typing import Any
 from smokestep.checks.mode.drifting_statistics import drifting_statistics
 from smokestep.checks.mode.frozen_statistics import frozen_statistics
 from smokestep.checks.mode.inference_normalization import inference_normalization
+from smokestep.checks.mode.reversed_momentum import reversed_momentum
 from smokestep.checks.mode.single_sample_normalization import single_sample_normalization
 from smokestep.checks.mode.stuck_dropout import stuck_dropout
 from smokestep.checks.mode.trained_in_eval import trained_in_eval
@@ -276,3 +277,17 @@ def test_stuck_dropout_spares_a_call_outside_every_module() -> None:
 
 def test_stuck_dropout_spares_a_probability_of_zero() -> None:
     assert findings(stuck_dropout, dropout(probability=0.0)) == []
+
+
+def test_a_momentum_from_another_framework_is_told_once_for_all_layers_of_one_line() -> None:
+    layers = (norm("a.bn", momentum=0.99), norm("b.bn", momentum=0.99))
+    ran = (*runs("a.bn", True, True, True), *runs("b.bn", True, True, True))
+    (only,) = findings(reversed_momentum, Modes(layers, ran))
+    assert (only.subjects, only.cause) == (("a.bn", "b.bn"), BUILT)
+    assert "99.0%" in only.message and "momentum=0.01" in only.hint
+
+
+def test_other_momenta_and_layers_in_evaluation_mode_are_not_told() -> None:
+    for momentum in (0.1, 0.3, 1.0, None):
+        assert not findings(reversed_momentum, Modes((norm(momentum=momentum),), runs("bn", True, True)))
+    assert not findings(reversed_momentum, Modes((norm(momentum=0.99),), runs("bn", False, False)))

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """One activation call in the last recorded step.
+    """One activation call of the first step that looked unwell there, and what it was in the later ones.
 
-    Over the units of its channel dimension, the share of units that are zero for every sample (`dead`) and the share
-    of entries in the flat part (`saturated`), each in [0, 1].
+    Over the units of its channel dimension, the share of units that are zero for every sample of every step (`dead`)
+    and the least share in any step of entries in the flat part (`saturated`), each in [0, 1]. `entries`: how many a
+    unit has in a step. `steps`: in how many it was measured. `value`: what it made in the first.
     """
 
     step: int
@@ -31,6 +32,9 @@ class Activation:
     units: int
     dead: float
     saturated: float
+    entries: int = 0
+    steps: int = 1
+    value: int = -1
 
 
 @dataclass(frozen=True, slots=True)

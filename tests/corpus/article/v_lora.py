@@ -17,7 +17,7 @@ class LoraLinear(nn.Module):
         self.b = nn.Parameter(torch.zeros(rank, base.out_features))
 
     def forward(self, x):
-        return self.base(x) + x @ self.a @ self.b  # BUG?: zero-gradient 0.a, 0.b
+        return self.base(x) + x @ self.a @ self.b  # BUG: zero-product 0.a, 0.b
 
 
 def training(initialise):

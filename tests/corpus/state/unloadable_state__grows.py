@@ -19,7 +19,7 @@ class Growing(nn.Module):
     def forward(self, x):  # BUG?: unloadable-state
         if len(self.seen) < 64:
             self.seen = torch.cat([self.seen, x.detach().mean().reshape(1)])
-        return self.head(self.embed(x))
+        return self.head(torch.relu(self.embed(x)))
 
 
 class Fixed(Growing):
@@ -29,7 +29,7 @@ class Fixed(Growing):
 
     def forward(self, x):
         self.seen = torch.cat([self.seen[1:], x.detach().mean().reshape(1)])
-        return self.head(self.embed(x))
+        return self.head(torch.relu(self.embed(x)))
 
 
 def training(model):

@@ -38,7 +38,7 @@ class Listed(nn.Module):
 
     def forward(self, x):
         for layer, drop in zip(self.layers, self.drops, strict=True):
-            x = layer(drop(x))
+            x = layer(drop(torch.relu(x)))
         return x
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from smokestep.backends.torch import frames, losses, sources
+from smokestep.backends.torch import beginnings, frames, losses, sources
 from smokestep.backends.torch.declarations import STATISTICS, Declarations, batch_names
 from smokestep.backends.torch.graphs import Graphs
 from smokestep.backends.torch.meters import Tracked, numbers
@@ -93,11 +93,17 @@ class Assembly:
             declared=self.declarations.declared(movements),
             loading=recorder.loads.finish(self._optimized(), recorder.live),
             seconds=self.seconds,
+            beginnings=beginnings.evidence(self),
             randomness=recorder.generators.evidence(self.step_of, self.count, recorder.names),
         )
 
     def _optimized(self) -> set[int]:
         return {id(p) for o in self.recorder.optimizers.values() for group in o.param_groups for p in group["params"]}
+
+    def files(self) -> tuple[str, ...]:
+        """The files whose lines made the loop's events."""
+        lines = [event.line for event in self.recorder.events if event.kind != "step" and event.line]
+        return tuple(sorted({frames.shown(raw[0]) for raw in lines}))
 
     def step_of(self, serial: int) -> int:
         """The step in which something with this serial number happened."""
@@ -178,9 +184,7 @@ class Assembly:
             for group in optimizer.param_groups:
                 for tensor in group["params"]:
                     holders.setdefault(id(tensor), []).append(self.optimizer_names[key])
-        files = tuple(
-            sorted({frames.shown(raw[0]) for e in self.recorder.events if e.kind != "step" and (raw := e.line)})
-        )
+        files = self.files()
         found = []
         explicit = self.declarations.everywhere("trains")
         for key, tensor in {
@@ -331,22 +335,21 @@ class Assembly:
 
     def _numbers(self) -> Numbers:
         tracer = self.recorder.tracer
-        activations = []
-        for _, serial, op, line, module, units, dead, full in tracer.activations:
-            if self.step_of(serial) >= self.count:
-                continue
-            share = numbers([dead, full])
-            activations.append(
-                Activation(
-                    self.step_of(serial),
-                    op,
-                    frames.line_of(line),
-                    self.subject(module) if module is not None else "",
-                    units,
-                    share[0] or 0.0,
-                    share[1] or 0.0,
-                )
+        activations = [
+            Activation(
+                self.step_of(site.serial),
+                site.name,
+                frames.line_of(site.line),
+                self.subject(site.module) if site.module is not None else "",
+                site.units,
+                dead,
+                flat,
+                site.entries,
+                site.times,
+                site.value,
             )
+            for site, dead, flat in tracer.activations.found()
+        ]
         outputs = []
         promised = getattr(self.training, "output_range", None)
         for call in self.recorder.running.calls:

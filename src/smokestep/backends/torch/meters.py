@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from smokestep.backends.torch import beginnings
 from smokestep.backends.torch.quiet import plain
 
 Tensor = torch.Tensor
@@ -23,7 +24,7 @@ Number = Tensor | Extent | float | None
 class Row:
     """The numbers of one parameter in one step."""
 
-    __slots__ = ("called", "carried", "gradient", "rate", "received", "requires_grad", "update")
+    __slots__ = ("called", "carried", "gradient", "rate", "received", "requires_grad", "spread", "update")
 
     def __init__(self) -> None:
         self.gradient: Number = None
@@ -33,12 +34,27 @@ class Row:
         self.rate: float | None = None
         self.called: bool | None = None
         self.requires_grad = True
+        self.spread: tuple[float | None, ...] = ()  # of the gradient's slices, where the parameter's began alike
 
 
 class Tracked:
     """One parameter (or, when roles are declared, buffer) followed through the recording."""
 
-    __slots__ = ("before", "buffer", "fresh", "leftover", "row", "rows", "scale", "shadow", "tensor", "used")
+    __slots__ = (
+        "alike",
+        "before",
+        "buffer",
+        "fresh",
+        "leftover",
+        "original",
+        "row",
+        "rows",
+        "sample",
+        "scale",
+        "shadow",
+        "tensor",
+        "used",
+    )
 
     def __init__(self, tensor: Tensor, buffer: bool) -> None:
         self.tensor, self.buffer = tensor, buffer
@@ -50,6 +66,9 @@ class Tracked:
         self.leftover: Number = None
         self.row = Row()
         self.rows: list[Row] = []
+        self.alike: tuple[int, ...] = ()  # the dimensions along which its slices began the same
+        self.original: Tracked | None = None  # the one that it began as a copy of
+        self.sample: Any = None
 
 
 def measurable(tensor: Any) -> bool:
@@ -127,6 +146,10 @@ class Book:
                 new.append(known)
         for item, scale in zip(new, largest([item.shadow for item in new]), strict=True):
             item.scale = scale
+        if not buffer:
+            beginnings.copies(new, () if self.closed else list(self.items.values()))
+            for item in new:
+                item.alike = beginnings.alike(item.shadow)
         return [item.tensor for item in new]
 
     def get(self, tensor: Tensor) -> Tracked | None:
@@ -184,6 +207,8 @@ class Book:
             if item.used and item.leftover is not None:
                 item.row.carried = item.leftover
             item.row.gradient, item.used, item.leftover = norm, True, norm
+            if item.alike:
+                item.row.spread = beginnings.apart(item.tensor.grad, item.alike)
         return with_gradient
 
     def clearing(self, tensors: Iterable[Tensor]) -> list[Tracked]:

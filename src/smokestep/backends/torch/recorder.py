@@ -128,11 +128,11 @@ class Recorder:
             if not settled:
                 self.book.settle()
             self.book.close()
+            self.tracer.activations.turn()
             self.modes.end(self.step)
         self.ends.append(serial)
         self.running.ran.append(set(self.running.recent) if settled else set())
         self._sites, self._stepped = self._stepped, set()
-        self.tracer.measure_activations = False
         self.tracer.forget()
 
     def turn(self) -> None:

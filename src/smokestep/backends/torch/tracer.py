@@ -17,6 +17,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from smokestep.backends.torch import frames, losses
+from smokestep.backends.torch.activations import Activations
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.meters import extent, mean, measurable
 from smokestep.backends.torch.quiet import quiet, said, unreal
@@ -63,8 +64,7 @@ class Tracer(TorchFunctionMode):
         self.modules: list[Any] = []
         self.losses: list[Any] = []
         self.opaque: list[tuple[int, str, Raw | None]] = []
-        self.activations: list[tuple[Any, ...]] = []
-        self.measure_activations = True
+        self.activations = Activations()
         self.outputs: set[int] = set()
         self.group: RawOp | None = None
         self.group_frame = 0
@@ -335,8 +335,8 @@ class Tracer(TorchFunctionMode):
             else:
                 seen.peak = extent(plain)
             self._hook(seen, tensor)
-            if self.measure_activations and name in OPENS and plain.dim() > 1:
-                self._activation(plain, name, op)
+            if name in OPENS and plain.dim() > 1:
+                self.activations.measure(plain, name, op)
         except RuntimeError:  # layouts without a norm (nested, quantized): the value stays unmeasured
             pass
 
@@ -371,14 +371,6 @@ class Tracer(TorchFunctionMode):
             _ = tensor.grad_fn  # torch 2.13 dies in register_hook on a view written in place unless this was read
             tensor.register_hook(arrived)
 
-    def _activation(self, plain: Tensor, name: str, op: RawOp) -> None:
-        units = 1 if plain.dim() in (2, 4, 5) else plain.dim() - 1
-        others = [dim for dim in range(plain.dim()) if dim != units]
-        dead = mean((plain == 0).all(dim=others).float()) if name.startswith("relu") else None
-        flat = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99)}.get(name)
-        full = mean(((plain < flat[0]) | (plain > flat[1])).float()) if flat else None
-        self.activations.append((len(self.ops), op.id, name, op.line, op.module, plain.shape[units], dead, full))
-
     def begin(self) -> None:
         """The first model is about to run: what built it is no part of a step, what made its input may be."""
         built = {key for key, seen in self.values.items() if seen.kind in ("parameter", "leaf")}
@@ -389,7 +381,7 @@ class Tracer(TorchFunctionMode):
         self.off = True
         for kept in (self.values, self.known, self.sources, self.arrays, self.scalars, self.writers, self.names):
             kept.clear()
-        for each in (self.ops, self.modules, self.losses, self.activations, self.opaque):
+        for each in (self.ops, self.modules, self.losses, self.activations.sites, self.opaque):
             each.clear()
         self.group = None
 

@@ -1,0 +1,1 @@
+"""Checks of one family; each file is one check."""
