@@ -37,7 +37,7 @@ def summands(graph: Graph, losses: Losses, root: int) -> tuple[Summand, ...]:
     sizes = {graph.values[value].shape[0] for call in graph.calls for _, value in call.inputs if _rows(graph, value)}
     computed = graph.forward_of(value for call in graph.calls for value in call.outputs)
     found = []
-    for value, factor in _terms(graph, root, 1.0):
+    for value, factor in terms(graph, root):
         op = graph.maker(value)
         if op is None or not op.reads or op.reads[0] not in computed:
             continue
@@ -53,7 +53,7 @@ def _rows(graph: Graph, value: int) -> bool:
     return value in graph.values and bool(graph.values[value].shape)
 
 
-def _terms(graph: Graph, value: int, factor: float, depth: int = 0) -> Iterator[tuple[int, float]]:
+def terms(graph: Graph, value: int, factor: float = 1.0, depth: int = 0) -> Iterator[tuple[int, float]]:
     """The values added up to one, each with its number; the walk goes through sums, signs and plain factors."""
     op = graph.maker(value)
     name = bare(op.name) if op is not None else ""
@@ -62,11 +62,11 @@ def _terms(graph: Graph, value: int, factor: float, depth: int = 0) -> Iterator[
     numbers = [float(n) for n in op.args.values() if isinstance(n, (int, float)) and not isinstance(n, bool)]
     if name in ADDS and "alpha" not in op.args:
         for read in op.reads:
-            yield from _terms(graph, read, factor, depth + 1)
+            yield from terms(graph, read, factor, depth + 1)
     elif name in VIEWS or name in NEGATES:
-        yield from _terms(graph, op.reads[0], factor, depth + 1)
+        yield from terms(graph, op.reads[0], factor, depth + 1)
     elif name in SCALES and len(op.reads) == len(numbers) == 1 and numbers[0] and math.isfinite(numbers[0]):
         number = abs(numbers[0])
-        yield from _terms(graph, op.reads[0], factor * (number if "mul" in name else 1 / number), depth + 1)
+        yield from terms(graph, op.reads[0], factor * (number if "mul" in name else 1 / number), depth + 1)
     else:
         yield value, factor
