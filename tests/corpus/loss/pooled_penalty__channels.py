@@ -10,7 +10,9 @@ import smokestep
 
 class Trainer:
     def __init__(self, flatten):
-        self.critic = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.SiLU(), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(200, 1))
+        self.critic = nn.Sequential(
+            nn.Conv2d(3, 8, 3, 2), nn.SiLU(), nn.Conv2d(8, 8, 3), nn.Flatten(), nn.Linear(200, 1)
+        )
         self.optimizer = torch.optim.Adam(self.critic.parameters(), lr=1e-4)
         self.flatten = flatten
 

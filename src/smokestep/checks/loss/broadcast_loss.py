@@ -2,7 +2,7 @@
 
 ## What it finds
 An elementwise loss (`mse_loss`, `l1_loss`, `huber_loss`, …), or a difference or a product written by hand, of `[B, 1]`
-against `[B]`: the result is `[B, B]`, every prediction against every target. So too an advantage made or used like that.
+against `[B]`: the result is `[B, B]`, every prediction against every target. So too an advantage made like that.
 
 ## Why it matters
 The loss is minimal when every prediction is the mean of all targets, so the network learns to ignore its input. It
