@@ -79,6 +79,7 @@ TABLE: tuple[str, ...] = (
     "sequence.inverted_mask",
     "sequence.lost_history",
     "sequence.multiplied_mask",
+    "sequence.order_blind",
     "sequence.padded_loss",
     "sequence.padded_mismatch",
     "sequence.padding_leak",

@@ -84,7 +84,7 @@ def _scored(graph: Graph, value: int) -> tuple[tuple[Op, ...], bool] | None:
         if len(op.reads) > 1 and op.name in HIDES:
             hidden = True
         elif op.name in SCALES and len(op.reads) == 2:
-            masks += [op] if any(masklike(graph, read) for read in op.reads) else []
+            masks += [op] if "mul" in op.name and any(masklike(graph, read) for read in op.reads) else []
         elif op.name == "masked_fill" or op.name == "masked_fill_":
             hidden = True
         elif op.name not in COPIES | SCALES | HIDES:
@@ -106,7 +106,7 @@ def _applied(graph: Graph, value: int, dim: int) -> Iterator[tuple[Op, tuple[int
                 if all(graph.values[read].kind == "made" for read in op.reads):
                     yield op, (op.reads.index(value), dim), masks
                 continue
-            masked = op.name in SCALES and len(op.reads) == 2 and masklike(graph, op.reads[1 - op.reads.index(value)])
+            masked = "mul" in op.name and len(op.reads) == 2 and masklike(graph, op.reads[1 - op.reads.index(value)])
             if masked or op.name in ("masked_fill", "masked_fill_"):
                 ahead += [(made, dim, (*masks, op)) for made in op.makes]
             elif "dropout" in op.name or op.name in ("to", "type_as", "float", "contiguous", "half", "bfloat16"):

@@ -44,9 +44,23 @@ def summands(graph: Graph, losses: Losses, root: int) -> tuple[Summand, ...]:
         call = calls.get(value)
         shape = call.prediction.shape if call else graph.values[op.reads[0]].shape
         reduction = call.reduction if call else bare(op.name)
+        if reduction == "sum" and _divided(graph, value, shape[:1]):
+            continue  # a mean over the samples, in two steps
         if reduction in ("sum", "mean") and len(shape) > 1 and shape[0] in sizes and not graph.values[value].shape:
             found.append(Summand(op, reduction, shape, factor))
     return tuple(found)
+
+
+def _divided(graph: Graph, value: int, by: tuple[int, ...]) -> bool:
+    """Whether a number is divided by this one before anything but plain factors is done with it."""
+    while len(after := graph.readers().get(value, ())) == 1 and len(after[0].reads) == 1 and after[0].makes:
+        numbers = [n for n in after[0].args.values() if isinstance(n, (int, float)) and not isinstance(n, bool)]
+        if "div" in after[0].name and numbers and numbers[0] in by:
+            return True
+        if bare(after[0].name) not in SCALES | NEGATES:
+            return False
+        value = after[0].makes[0]
+    return False
 
 
 def _rows(graph: Graph, value: int) -> bool:
@@ -63,7 +77,7 @@ def terms(graph: Graph, value: int, factor: float = 1.0, depth: int = 0) -> Iter
     if name in ADDS and "alpha" not in op.args:
         for read in op.reads:
             yield from terms(graph, read, factor, depth + 1)
-    elif name in VIEWS or name in NEGATES:
+    elif name in VIEWS - {"detach", "detach_", "data"} or name in NEGATES:
         yield from terms(graph, op.reads[0], factor, depth + 1)
     elif name in SCALES and len(op.reads) == len(numbers) == 1 and numbers[0] and math.isfinite(numbers[0]):
         number = abs(numbers[0])
