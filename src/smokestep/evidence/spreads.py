@@ -173,3 +173,28 @@ def drawn(graph: Graph, value: int) -> bool:
     while op is not None and op.name in VIEWS and op.reads:
         op = graph.maker(op.reads[0])
     return op is not None and op.name.startswith(DRAWS)
+
+
+def samples(graph: Graph, spread: Spread) -> Iterator[tuple[Op, float | None]]:
+    """Where noise is multiplied by a function of the value, and the sum with a mean that the loss squares is taken:
+    the op, and the power of the exponential (or of the scale); None for the value that is a logarithm."""
+    squared = {op.reads[0] for op in graph.ops if op.name in POWERS and op.reads and (number(op) or 2) == 2}
+    for value, power in _scales(graph, spread):
+        for op in graph.readers().get(value, ()):
+            noisy = bare(op.name) == "mul" and len(op.reads) == 2 and any(drawn(graph, read) for read in op.reads)
+            added = [far for made in op.makes for far in graph.readers().get(made, ()) if "add" in far.name]
+            if noisy and any(not squared.isdisjoint(far.reads) for far in added):
+                yield op, power
+
+
+def _scales(graph: Graph, spread: Spread) -> Iterator[tuple[int, float | None]]:
+    for each, factor in scaled(graph, spread.value):
+        if not spread.scale:
+            yield each, None
+        elif factor == 1:
+            yield each, 1.0
+        for op in graph.readers().get(each, ()):
+            if bare(op.name) == "exp" and not spread.scale:
+                yield op.makes[0], factor
+            elif spread.scale and op.name in ("sqrt", *POWERS) and factor == 1:
+                yield op.makes[0], 0.5 if op.name == "sqrt" else number(op) or 2.0

@@ -54,22 +54,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
-from smokestep.evidence.flow import Flow, Graph, Op
-from smokestep.evidence.paths import FRESH
-from smokestep.evidence.summands import SCALES, terms
+from smokestep.evidence.derivatives import taken_without_graph, without_graph
+from smokestep.evidence.flow import Flow
+from smokestep.evidence.summands import terms
 from smokestep.findings import Finding, Line, NotApplicable, Place
 
 
 @check(severity="defect", since="0.1")
 def constant_penalty(flow: Flow) -> Iterator[Said]:
-    graphs = [graph for graph in flow.graphs if any(_without_graph(op) for op in graph.ops)]
+    graphs = [graph for graph in flow.graphs if any(without_graph(op) for op in graph.ops)]
     if not graphs:
         yield NotApplicable("no derivative was taken without a graph")
     told: set[Line | None] = set()
     for graph in graphs:
         for root in sorted(graph.roots):
             for value, _ in terms(graph, root):
-                taken = _taken(graph, value)
+                taken = taken_without_graph(graph, value)
                 if taken is None or taken.caller in told:
                     continue
                 told.add(taken.caller)
@@ -83,19 +83,3 @@ def constant_penalty(flow: Flow) -> Iterator[Said]:
                     hint="give torch.autograd.grad create_graph=True",
                     related=((line, "the term is made here"),) if line and line != taken.caller else (),
                 )
-
-
-def _without_graph(op: Op) -> bool:
-    return op.name == "grad" and op.grad and not op.args.get("create_graph")
-
-
-def _taken(graph: Graph, term: int) -> Op | None:
-    """The derivative that a term without gradient was computed from, if nobody said that it is to have none."""
-    maker = graph.maker(term)
-    if maker is None or graph.values[term].requires_grad or (maker.name in SCALES and 0 in maker.args.values()):
-        return None
-    before = graph.backward_of([term], through=lambda op: op.name != "grad")
-    between = [op for op in graph.ops if not before.isdisjoint(op.makes)]
-    if any((op.name in FRESH or not op.grad or op.escapes) and op.name != "grad" for op in between):
-        return None
-    return next((op for op in between if _without_graph(op)), None)

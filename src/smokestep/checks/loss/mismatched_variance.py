@@ -55,9 +55,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
-from smokestep.evidence.flow import Flow, Graph, Op
+from smokestep.evidence.flow import Flow
 from smokestep.evidence.origins import bare
-from smokestep.evidence.spreads import POWERS, Spread, drawn, number, scaled, spreads
+from smokestep.evidence.spreads import samples, spreads
 from smokestep.findings import Finding, Line, NotApplicable, Place
 
 
@@ -82,7 +82,7 @@ def mismatched_variance(flow: Flow) -> Iterator[Said]:
                 related=((maker.caller, "this is made here"),) if maker.caller else (),
             )
             continue
-        for sample, power in _samples(graph, each):
+        for sample, power in samples(graph, each):
             line = sample.caller
             if power == each.power / 2 or line in told:
                 continue
@@ -98,28 +98,3 @@ def mismatched_variance(flow: Flow) -> Iterator[Said]:
                 hint="sample with the scale that belongs to it: mean + noise * torch.exp(0.5 * log_var)",
                 related=((each.op.caller, "the divergence is here"),) if each.op.caller else (),
             )
-
-
-def _samples(graph: Graph, spread: Spread) -> Iterator[tuple[Op, float | None]]:
-    """Where noise is multiplied by a function of the value, and the sum with a mean that the loss squares is taken:
-    the op, and the power of the exponential (or of the scale); None for the value that is a logarithm."""
-    squared = {op.reads[0] for op in graph.ops if op.name in POWERS and op.reads and (number(op) or 2) == 2}
-    for value, power in _scales(graph, spread):
-        for op in graph.readers().get(value, ()):
-            noisy = bare(op.name) == "mul" and len(op.reads) == 2 and any(drawn(graph, read) for read in op.reads)
-            added = [far for made in op.makes for far in graph.readers().get(made, ()) if "add" in far.name]
-            if noisy and any(not squared.isdisjoint(far.reads) for far in added):
-                yield op, power
-
-
-def _scales(graph: Graph, spread: Spread) -> Iterator[tuple[int, float | None]]:
-    for each, factor in scaled(graph, spread.value):
-        if not spread.scale:
-            yield each, None
-        elif factor == 1:
-            yield each, 1.0
-        for op in graph.readers().get(each, ()):
-            if bare(op.name) == "exp" and not spread.scale:
-                yield op.makes[0], factor
-            elif spread.scale and op.name in ("sqrt", *POWERS) and factor == 1:
-                yield op.makes[0], 0.5 if op.name == "sqrt" else number(op) or 2.0
