@@ -105,3 +105,12 @@ def test_a_loop_that_is_watched_is_not_judged() -> None:
     with smokestep.watch(select=["unpaired-target"]) as watched:
         step(None)
     assert watched.report.checks["unpaired-target"].verdict.value == "notApplicable"
+
+
+def test_what_weighs_an_answer_may_call_a_right_one_bad() -> None:
+    def weighted(net: nn.Module, batch: Any) -> torch.Tensor:
+        chosen = net(batch["x"]).log_softmax(1).gather(1, batch["y"].unsqueeze(1)).squeeze(1)
+        return -(chosen * batch["w"]).mean()
+
+    assert seen(weighted, {"x": X, "y": Y, "w": torch.linspace(-3, 1, 6)}).right == ()
+    assert seen(weighted, {"x": X, "y": Y, "w": torch.tensor([1.0, 0, 1, 1, 0, 1])}).right

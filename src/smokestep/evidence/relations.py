@@ -268,7 +268,7 @@ def _answered(
     if len(trials) != 1 or len(trials[0].outputs) != 1:
         return (), ()
     label = [(each, form) for each in labels if (form := _forms(lab, trials[0], each))]
-    if len(label) != 1:
+    if len(label) != 1 or any(_weighs(each) for each in labels if each != label[0][0]):
         return (), ()
     right: list[float] = []
     wrong: list[float] = []
@@ -279,6 +279,11 @@ def _answered(
         right += one.losses
         wrong += other.losses
     return tuple(right), tuple(wrong)
+
+
+def _weighs(label: Tensor) -> bool:
+    """Whether it may say that an answer is a bad one: an advantage, a reward, a cost. A mask of 0 and 1 does not."""
+    return label.floating and not (label.low == 0 and label.high == 1)
 
 
 def _forms(lab: Lab, trial: Trial, label: Tensor) -> tuple[Reply, ...]:

@@ -43,7 +43,8 @@ class Push:
     `origin`: what the networks in `over` were given: elements of the batch by name, "noise" drawn in the step, "" for
     data without a name.
     `custom`: a custom autograd function lies on the way. `stale`: the update used gradients that one had used before.
-    `fitted`: a regression compares the outputs with something.
+    `fitted`: a regression compares the outputs with something. `through`: the networks that were given the outputs on
+    the way to the loss, each with the sign of d loss / d its output.
     """
 
     step: int
@@ -64,6 +65,7 @@ class Push:
     custom: bool = False
     stale: bool = False
     fitted: bool = False
+    through: tuple[tuple[str, int | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,7 @@ def _push(
     ops = [op for op in graph.ops if not path.isdisjoint(op.reads) and not path.isdisjoint(op.makes)]
     between = [op for op in graph.ops if not along.isdisjoint(op.makes)]
     root = graph.maker(backward.roots[0]) if backward.roots else None
+    later = [each for each in graph.calls if each.index > call.index and any(v in path for _, v in each.inputs)]
     origin = graph.backward_of(value for each in sources for _, value in each.inputs)
     return Push(
         step=graph.step,
@@ -188,6 +191,7 @@ def _push(
         target=next((targets[value] for value in sorted(path) if value in targets), None),
         origin=_origin(graph, origin),
         fitted=any(bare(op.name) in REGRESSIONS for op in ops),
+        through=tuple((each.model, _sign(graph, [v for v in each.outputs if v in needed], even)) for each in later),
         custom=any(op.outer for op in (*ops, *between)),
     )
 

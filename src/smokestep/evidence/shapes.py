@@ -33,22 +33,29 @@ def mixes(first: Shape, second: Shape) -> bool:
 def mixed_differences(graph: Graph) -> Iterator[tuple[Op, Shape, Shape, bool]]:
     """Differences and products of a value from the network and one from the data that mix their entries.
 
+    A value without gradient counts as data where it weighs one with, an advantage, if nobody arranged its shape.
+
     Each with the two shapes, and whether it is certain: a squared difference that is only averaged afterwards, between
     values whose shape nobody arranged for it.
     """
-    fed = fed_by_gradient(graph)
+    fed, needed = fed_by_gradient(graph), graph.backward_of(graph.roots)
     computed = graph.forward_of(value.id for value in graph.values.values() if value.kind in ("parameter", "unknown"))
     readers = graph.readers()
     for op in graph.ops:
-        if op.name not in DIFFERENCES | PRODUCTS or len(op.reads) != 2 or not op.makes or op.makes[0] not in fed:
+        if op.name not in DIFFERENCES | PRODUCTS or len(op.reads) != 2 or not op.makes or op.makes[0] not in needed:
             continue
         first, second = (graph.values[read] for read in op.reads)
-        if not mixes(first.shape, second.shape) or (first.id in computed) == (second.id in computed):
+        if not mixes(first.shape, second.shape):
             continue
         arranged = any(
             (maker := graph.maker(each.id)) is not None and maker.name in SHAPED_BY_HAND for each in (first, second)
         )
-        if not _after_the_network(graph, op, first if first.id in computed else second):
+        passes, apart = op.makes[0] in fed, (first.id in computed) != (second.id in computed)
+        weighs = passes and op.name in PRODUCTS and first.requires_grad != second.requires_grad
+        if not (passes and apart) and (arranged or not (weighs or (apart and op.name in DIFFERENCES))):
+            continue
+        network = first if (first.requires_grad if weighs else first.id in computed) else second
+        if not _after_the_network(graph, op, network):
             continue
         squared = False
         value, after = op.makes[0], readers.get(op.makes[0], ())
@@ -60,7 +67,7 @@ def mixed_differences(graph: Graph) -> Iterator[tuple[Op, Shape, Shape, bool]]:
             value = after[0].makes[0]
             after = readers.get(value, ())
         averaged = not after or value in graph.roots
-        yield op, first.shape, second.shape, op.name in DIFFERENCES and squared and averaged and not arranged
+        yield op, first.shape, second.shape, op.name in DIFFERENCES and passes and squared and averaged and not arranged
 
 
 def _after_the_network(graph: Graph, op: Op, value: Value) -> bool:

@@ -1,8 +1,8 @@
 """Finds a loss whose prediction and target broadcast against each other, so that samples are mixed.
 
 ## What it finds
-An elementwise loss (`mse_loss`, `l1_loss`, `huber_loss`, …), or a difference written by hand, of `[B, 1]` against
-`[B]`: the result is `[B, B]`, every prediction against every target.
+An elementwise loss (`mse_loss`, `l1_loss`, `huber_loss`, …), or a difference or a product written by hand, of `[B, 1]`
+against `[B]`: the result is `[B, B]`, every prediction against every target. So too an advantage made like that.
 
 ## Why it matters
 The loss is minimal when every prediction is the mean of all targets, so the network learns to ignore its input. It
@@ -76,7 +76,7 @@ def broadcast_loss(losses: Losses, flow: Flow) -> Iterator[Said]:
     for op, first, second, certain in by_hand:
         yield Finding(
             message=f"`{op.name}` takes values of shape {list(first)} and {list(second)}, one from the network and one "
-            "from the data: in the result every one meets every other",
+            f"{'that weighs it' if 'mul' in op.name else 'from the data'}: in the result every one meets every other",
             where=Place.of(op.module or None, op.line),
             cause=op.line,
             hint="give both one shape: squeeze the prediction, or unsqueeze the target",

@@ -3,7 +3,8 @@
 ## What it finds
 The model is made to give the right answer to every sample, and the loss is taken; then the same answers meet the labels
 moved by a row. A loss that is larger the first time, in whatever form the right answer may have (the label itself,
-scores, probabilities), rewards being wrong.
+scores, probabilities), rewards being wrong. Where other numbers of the batch weigh the answers (advantages, costs), a
+right answer may be a bad one, and nothing is told.
 
 ## Why it matters
 A similarity, an overlap or a log-likelihood was returned where one minus it, or its negative, was meant. The optimizer

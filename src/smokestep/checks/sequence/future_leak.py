@@ -87,7 +87,7 @@ REMEDIES = (
 )
 
 
-@check(severity="defect", since="0.1", explains=("unshifted-target",))
+@check(severity="defect", since="0.1", explains=("attention-softmax", "multiplied-mask", "unshifted-target"))
 def future_leak(causality: Causality) -> Iterator[Said]:
     if causality.declared is False:
         yield NotApplicable("declared as not causal")
