@@ -1,6 +1,6 @@
 """The accuracy is computed with the largest score of each class over the batch, not of each sample over the classes.
 
-Source: class "wrong performance metric" (validation and testing) of Humbatova et al., ICSE 2020.
+Source: class of wrong performance metric (validation and testing) of Humbatova et al., ICSE 2020.
 Symptom: the loss falls and the accuracy stays at chance.
 """
 

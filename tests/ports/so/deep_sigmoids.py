@@ -1,7 +1,7 @@
 """Ten layers of sigmoids, on which the gradient dies away before it reaches the first.
 
-Source: Zhang et al., AutoTrainer, ICSE 2021, problem "gradient vanish"; Stack Overflow posts of that kind in
-DeepDiagnosis (Wardat et al., ICSE 2022).
+Source: Zhang et al., AutoTrainer, ICSE 2021, problem "gradient vanish"; it is a symptom in DeepDiagnosis (Wardat et
+al., ICSE 2022), too.
 Symptom: the accuracy stays at chance; the gradient of the first layer is a billionth of that of the last.
 """
 

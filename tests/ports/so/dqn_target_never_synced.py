@@ -1,8 +1,8 @@
 """The target network of a deep Q network is made once and never again brought up to date.
 
 Source: Nikanjam et al., Faults in deep reinforcement learning programs: a taxonomy and a detection approach,
-Automated Software Engineering 2021, from Stack Overflow and GitHub: faults in updating the network, "missing/wrong
-update of the target network".
+Automated Software Engineering 2021, from Stack Overflow and GitHub: faults in updating the network, missing/wrong
+update of the target network.
 Symptom: the agent learns the values of a random network and stops there.
 """
 

@@ -1,7 +1,7 @@
 """The target of a deep Q network adds the value of the next state also where the episode is over.
 
 Source: Nikanjam et al., Faults in deep reinforcement learning programs: a taxonomy and a detection approach,
-Automated Software Engineering 2021, from Stack Overflow and GitHub: "missing terminal state".
+Automated Software Engineering 2021, from Stack Overflow and GitHub: missing terminal state.
 Symptom: the Q values grow without bound and the agent does not learn to end well.
 """
 

@@ -1,6 +1,6 @@
 """A dropout of 0.9 is written where 0.9 was the probability to keep a unit: nine of ten are dropped.
 
-Source: Schoop et al., UMLAUT, CHI 2021, its warning "high dropout rate"; class "wrong API usage" of Humbatova et
+Source: Schoop et al., UMLAUT, CHI 2021, its warning high dropout rate; class of wrong API usage of Humbatova et
 al., ICSE 2020 (TensorFlow 1 asks for the probability to keep).
 Symptom: the training accuracy stays far below the validation accuracy.
 """

@@ -1,6 +1,6 @@
 """The hidden layers of a network stand in a Python list, so `parameters()` does not know them and they never train.
 
-Source: a question of long standing in the PyTorch forum (`nn.ModuleList` is the answer); class "API misuse" of Islam
+Source: a question of long standing in the PyTorch forum (`nn.ModuleList` is the answer); class of API misuse of Islam
 et al., A comprehensive study on deep learning bug characteristics, ESEC/FSE 2019.
 Symptom: the number of parameters is too small; the network trains, but less well than it should, and loading a
 checkpoint brings other results.

@@ -1,7 +1,7 @@
 """Adam with a learning rate of 1.
 
-Source: Cao et al., DeepFD, ICSE 2022, one of its five kinds of fault, "improper learning rate"; class "suboptimal
-learning rate" of Humbatova et al., ICSE 2020.
+Source: Cao et al., DeepFD, ICSE 2022, one of its five kinds of fault, improper learning rate; class of suboptimal
+learning rate of Humbatova et al., ICSE 2020.
 Symptom: the loss jumps up and down far above where it began.
 """
 

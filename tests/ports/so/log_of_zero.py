@@ -1,7 +1,8 @@
 """The cross entropy is written out with the logarithm of a softmax, which underflows to zero for sure predictions.
 
-Source: Stack Overflow 33712178, "Tensorflow NaN bug?", a bug of Zhang et al., An empirical study on TensorFlow
-program bugs, ISSTA 2018.
+Source: Stack Overflow 33712178, "tensorflow-nan-bug", under which Zhang et al., An empirical study on TensorFlow
+program bugs, ISSTA 2018, and Humbatova et al., ICSE 2020, are cited by a catalogue of code smells (log parameter
+approaching zero).
 Symptom: the training goes well for thousands of steps, then loss and weights are NaN from one step to the next.
 """
 

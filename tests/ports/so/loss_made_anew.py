@@ -1,6 +1,6 @@
 """The losses of a batch are collected as numbers and made into a new tensor that requires a gradient.
 
-Source: class "wrong loss function calculation" of Humbatova et al., ICSE 2020; the usual way out of "element 0 of
+Source: class of wrong loss function calculation of Humbatova et al., ICSE 2020; the usual way out of "element 0 of
 tensors does not require grad" in questions on Stack Overflow.
 Symptom: no error any more, and a loss that only moves with the data.
 """

@@ -1,6 +1,6 @@
 """An LSTM without `batch_first` is given (batch, time, features): it runs over the batch as if that were time.
 
-Source: class "wrong shape of input data" of Humbatova et al., ICSE 2020; a question asked again and again on Stack
+Source: class of wrong shape of input data of Humbatova et al., ICSE 2020; a question asked again and again on Stack
 Overflow ("RNN, loss does not decrease, batch_first").
 Symptom: the loss does not decrease, or the results depend on the order of the samples in the batch.
 """

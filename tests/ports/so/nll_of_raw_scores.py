@@ -1,6 +1,6 @@
 """`NLLLoss`, which takes log-probabilities, is given the raw scores of the last layer: the softmax is missing.
 
-Source: Schoop et al., UMLAUT, CHI 2021, its error "missing softmax"; class "missing softmax layer" of Humbatova et
+Source: Schoop et al., UMLAUT, CHI 2021, its error missing softmax; class of missing softmax layer of Humbatova et
 al., Taxonomy of real faults in deep learning systems, ICSE 2020.
 Symptom: the loss falls below zero and goes on falling, the accuracy gets worse in the end.
 """

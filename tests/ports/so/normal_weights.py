@@ -1,6 +1,6 @@
 """The weights of a network of tanh units are drawn from N(0, 1), whatever the width, and the units start saturated.
 
-Source: class "wrong weights initialisation" of Humbatova et al., ICSE 2020; the rule on initialisation in NeuraLint
+Source: class of wrong weights initialisation of Humbatova et al., ICSE 2020; the rule on initialisation in NeuraLint
 (Nikanjam et al., TOSEM 2021).
 Symptom: the loss starts at several times ln 10, the units are saturated from the start.
 """

@@ -1,6 +1,6 @@
 """A binary classifier ends in a softmax over its one output unit, which is 1 whatever the input.
 
-Source: Wardat et al., DeepLocalize, ICSE 2021: 5 of its 30 Stack Overflow bugs are of this kind.
+Source: Wardat et al., DeepLocalize, ICSE 2021: 5 of its 30 bugs are of this kind.
 Symptom: every prediction is 1; the accuracy is the share of the positive class and never changes.
 """
 

@@ -1,7 +1,7 @@
 """The images go into the network as numbers from 0 to 255.
 
-Source: Schoop et al., UMLAUT, CHI 2021, its error "input data exceeds typical limits"; class "missing normalisation
-step" of Humbatova et al., ICSE 2020.
+Source: Schoop et al., UMLAUT, CHI 2021, its error input data exceeds typical limits; class of missing normalisation
+step of Humbatova et al., ICSE 2020.
 Symptom: big updates at the start; the network converges to the same value for every image, or learns badly.
 """
 

@@ -1,7 +1,7 @@
 """A network that is to predict sums between 0 and 20 ends in a sigmoid and cannot say more than 1.
 
 Source: Stack Overflow 48221692 in the benchmarks of DeepLocalize (Wardat et al., ICSE 2021) and deepmufl (Ghanbari
-et al., ASE 2023), which files it under "regression, final layer sigmoid".
+et al., ASE 2023), which files it under regression, final layer sigmoid.
 Symptom: the outputs press against 1 and the loss stops far above zero.
 """
 

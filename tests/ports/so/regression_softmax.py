@@ -1,7 +1,7 @@
 """A regression ends in a softmax over its one output, so it predicts 1 for everybody.
 
 Source: Stack Overflow 33969059 and 34311586 in the benchmarks of DeepLocalize (Wardat et al., ICSE 2021) and
-deepmufl (Ghanbari et al., ASE 2023), which files both under "regression, final layer softmax".
+deepmufl (Ghanbari et al., ASE 2023), which files both under regression, final layer softmax.
 Symptom: the loss does not change from epoch to epoch, the prediction is 1.
 """
 

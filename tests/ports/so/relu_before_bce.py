@@ -1,7 +1,7 @@
 """The last layer of a binary classifier goes through a ReLU, so that no probability below one half can be said.
 
-Source: Stack Overflow 51185079, filed by deepmufl (Ghanbari et al., ASE 2023) under "classification, final layer
-relu".
+Source: Stack Overflow 51185079, filed by deepmufl (Ghanbari et al., ASE 2023) under classification, final layer
+relu.
 Symptom: the accuracy stays at about 0.5.
 """
 

@@ -1,6 +1,6 @@
 """The line y = 2x - 1 is learned from x = -1 ... 5 with a ReLU on the output, which cannot be negative.
 
-Source: deeplearning.ai forum 324182, "Loss values do not change"; the class "regression, final layer relu" (Stack
+Source: deeplearning.ai forum 324182, "Loss values do not change"; the class of regression, final layer relu (Stack
 Overflow 59758722) of deepmufl (Ghanbari et al., ASE 2023).
 Symptom: in most runs the loss does not change at all, in the others it stops at a specific value.
 """

@@ -1,7 +1,7 @@
 """A softmax stands as the activation of a hidden layer, and binds its units to a sum of one.
 
-Source: the rules on activations in NeuraLint (Nikanjam et al., TOSEM 2021); class "wrong type of activation
-function" of Humbatova et al., ICSE 2020.
+Source: the rules on activations in NeuraLint (Nikanjam et al., TOSEM 2021); class of wrong type of activation
+function of Humbatova et al., ICSE 2020.
 Symptom: learns far more slowly than with a sigmoid or a ReLU, and worse.
 """
 

@@ -1,6 +1,7 @@
 """The training data lies sorted by class and is never shuffled, so a batch holds one class only.
 
-Source: class "wrong shuffling of data" (training data) of Humbatova et al., ICSE 2020; Zhang et al., ISSTA 2018.
+Source: class of wrong shuffling of training data of Humbatova et al., Taxonomy of real faults in deep learning
+systems, ICSE 2020.
 Symptom: in each part of the epoch the network predicts the class it has just seen; the validation accuracy is low.
 """
 

@@ -1,6 +1,6 @@
 """A classifier is trained with the squared error between its one output and the number of the class.
 
-Source: class "wrong selection of loss function" of Humbatova et al., ICSE 2020; "improper loss function", one of the
+Source: class of wrong selection of loss function of Humbatova et al., ICSE 2020; improper loss function, one of the
 five kinds of fault of DeepFD (Cao et al., ICSE 2022).
 Symptom: the loss falls, and the classes in the middle of the numbering are predicted too often.
 """

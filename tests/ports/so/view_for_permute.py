@@ -1,7 +1,7 @@
 """Images of (height, width, channel) are put into (channel, height, width) with `view`, which mixes colours and
 rows.
 
-Source: class "wrong shape of input data" of Humbatova et al., ICSE 2020; Karpathy, A recipe for training neural
+Source: class of wrong shape of input data of Humbatova et al., ICSE 2020; Karpathy, A recipe for training neural
 networks, 2019 ("view" used for "transpose/permute").
 Symptom: the network trains and does worse than it should; the pictures look like noise, if one looks at them.
 """

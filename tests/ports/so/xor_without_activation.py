@@ -1,7 +1,7 @@
 """XOR is learned by two linear layers with nothing between them, which are one linear layer.
 
-Source: Cross Validated 433365, "XOR with neural network"; Schoop et al., UMLAUT, CHI 2021, its error "missing
-activation".
+Source: Cross Validated 433365, "XOR with neural network"; Schoop et al., UMLAUT, CHI 2021, its error missing
+activation.
 Symptom: the loss is stuck where all four predictions are one half.
 """
 

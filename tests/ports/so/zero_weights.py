@@ -1,7 +1,7 @@
 """All weights of a network with a hidden layer start at zero, so all hidden units stay the same one.
 
-Source: Cross Validated 316898, "Choice of initial value for weights in Tensorflow MNIST Tutorial"; class "wrong
-weights initialisation" of Humbatova et al., ICSE 2020.
+Source: Cross Validated 316898, "Choice of initial value for weights in Tensorflow MNIST Tutorial"; class of wrong
+weights initialisation of Humbatova et al., ICSE 2020.
 Symptom: about 25 % accuracy where random weights give 92 %.
 """
 
