@@ -51,11 +51,12 @@ def carrier_of(touches: Sequence[Touch], at: int, sizes: Collection[int], graph:
     for touch in touches:
         before = [each for each in touch.reads if each.touched]
         made = touch.makes[:1] if touch.name in RECURRENT else touch.makes  # the last state stands at no position
+        made = () if touch.name in RECURRENT and _only_state(touch, graph) else made
         after = [each for each in made if each.touched]
+        if touch.name in RECURRENT and before and any(each.touched for each in touch.makes[1:]):
+            last = last or touch
         if not before or not after or touch.name in CUTTING:
             continue
-        if touch.name in RECURRENT and any(each.touched for each in touch.makes[1:]):
-            last = last or touch
         if all(_ahead(each, at, sizes) for each in after):
             if pending is not None and any(_square(each, sizes) for each in before):
                 pending, shaping = None, []
@@ -76,6 +77,12 @@ def carrier_of(touches: Sequence[Touch], at: int, sizes: Collection[int], graph:
                 return _scores(pending, shaping, graph)
     reduced = reduced or last
     return None if reduced is None else Carrier(reduced.name, reduced.line, reduced.caller, reduces=True)
+
+
+def _only_state(touch: Touch, graph: Graph | None) -> bool:
+    """Whether of a recurrence nothing but its last state is read on: its output sequence carries nothing anywhere."""
+    here = [op for op in graph.ops if op.name == touch.name and op.line == touch.line] if graph is not None else []
+    return bool(here) and not any(graph.readers().get(op.makes[0]) for op in here if graph is not None and op.makes)
 
 
 def _ahead(spread: Spread, at: int, sizes: Collection[int]) -> bool:

@@ -7,7 +7,7 @@ batch, and with the padding up to the longest among them. Nothing else differs b
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -93,11 +93,14 @@ def _shared(lab: Lab, seen: Cropped, why: str, of: Of) -> Shared:
         return Shared(seen.model, why)
     rows = padded.shorter[:ROWS]
     shorter = max(padded.lengths[row] for row in rows)
-    picked, cutting, why = _edits(lab, padded, rows if len(rows) > 1 else rows * 2, shorter)
-    if why:
-        return Shared(seen.model, why)
     trial = of(Trials).trials[padded.trial]
     order, graph = of(Declared).order, of(Flow).graphs[trial.step]
+    given = [each.value for each in trial.arguments if each.name in {content.name for content in padded.contents}]
+    origins = graph.backward_of(each for each in given if each is not None)
+    cut_from = {graph.values[each].name for each in origins if each in graph.values}
+    picked, cutting, why = _edits(lab, padded, rows if len(rows) > 1 else rows * 2, shorter, cut_from)
+    if why:
+        return Shared(seen.model, why)
     name = order[trial.step] if trial.step < len(order) else ""
     op = _reduction(graph, [each.value for each in trial.outputs if each.value is not None], padded)
     if op is None:
@@ -116,10 +119,16 @@ def _shared(lab: Lab, seen: Cropped, why: str, of: Of) -> Shared:
     return Shared(seen.model, "", padded.width, shorter, before, after, apart, padded, op.name, line)
 
 
-def _edits(lab: Lab, padded: Padded, rows: Sequence[int], shorter: int) -> tuple[list[Edit], list[Edit], str]:
-    """The edits that take some rows of the batch, those that then cut off what they all pad, and a reason why not."""
+def _edits(
+    lab: Lab, padded: Padded, rows: Sequence[int], shorter: int, cut_from: Collection[str]
+) -> tuple[list[Edit], list[Edit], str]:
+    """The edits that take some rows of the batch, those that then cut off what they all pad, and a reason why not.
+
+    `cut_from`: what the padded sequences were made of; another tensor may have their length by chance.
+    """
     batch = lab.batch()
-    more = 0 if any(_long(each, padded, 0) for each in batch) else 1  # it is told from its next token: one more
+    own = [each for each in batch if each.name in cut_from] or batch
+    more = 0 if any(_long(each, padded, 0) for each in own) else 1  # it is told from its next token: one more
     if not any(_long(each, padded, more) for each in batch):
         return [], [], "its sequences are made in the step: those of the batch have another length"
     picked: list[Edit] = []

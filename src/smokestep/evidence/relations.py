@@ -248,10 +248,13 @@ def _linear(graph: Graph, labels: Sequence[Tensor]) -> Where | None:
 
 def _picking(graph: Graph, labels: Sequence[Tensor], dim: int, count: int) -> Iterator[Op]:
     """Where a part of the rows of a label is picked by constant indices, on the way to a loss."""
-    needed = graph.backward_of(graph.roots)
+    needed, readers = graph.backward_of(graph.roots), graph.readers()
     mine = graph.forward_of(_of(graph, labels), through=lambda op: bare(op.name) in TRANSPARENT)
-    for op in graph.ops:
-        if bare(op.name) not in PICKS or len(op.reads) != 1 or op.reads[0] not in mine or needed.isdisjoint(op.makes):
+    picks = [op for op in graph.ops if bare(op.name) in PICKS and len(op.reads) == 1 and op.reads[0] in mine]
+    if any(needed.isdisjoint(op.makes) and any(made in readers for made in op.makes) for op in picks):
+        return  # other rows are read without a gradient: they are held out for an evaluation
+    for op in picks:
+        if needed.isdisjoint(op.makes):
             continue
         before = graph.values[op.reads[0]].shape
         after = graph.values[op.makes[0]].shape if op.makes[0] in graph.values else ()

@@ -30,6 +30,14 @@ def mixes(first: Shape, second: Shape) -> bool:
     return tuple(reversed(together)) not in (first, second)
 
 
+def repeats(prediction: Shape, target: Shape) -> bool:
+    """Sample by sample, one predicted entry is compared with several of the target."""
+    if len(prediction) != len(target) or len(target) < 2 or prediction[0] != target[0] or target[0] < 2:
+        return False
+    pairs = tuple(zip(prediction, target, strict=True))
+    return all(a in (b, 1) for a, b in pairs) and prediction != target
+
+
 def mixed_differences(graph: Graph) -> Iterator[tuple[Op, Shape, Shape, bool]]:
     """Differences and products of a value from the network and one from the data that mix their entries.
 

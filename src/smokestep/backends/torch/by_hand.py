@@ -61,8 +61,11 @@ class ByHand:
             self._join("zero_grad", had, frames.position()[1])
         return bool(had)
 
-    def clipped(self) -> None:
-        """An operation of gradient clipping runs: one event for all of them."""
+    def clipped(self, asked: Tensor | None) -> None:
+        """An operation of gradient clipping runs, or it asks a parameter for its gradient: one event for all of them.
+
+        A parameter that has none is noted as well: a clipping of nothing makes no operation at all.
+        """
         line = frames.position()[1]
         last = self.recorder.events[-1] if self.recorder.events else None
         if last is None or last.kind != "clip" or last.line != line:
@@ -72,6 +75,12 @@ class ByHand:
             event.detail = {"limit": number(found.get("max_norm", found.get("clip_value")))}
             with quiet():
                 event.tensors = [item for item in self.recorder.book.parameters() if item.tensor.grad is not None]
+            last = event
+        if asked is not None:
+            with quiet():
+                item = self.recorder.book.get(asked)
+                if item is not None and asked.grad is None and item not in last.tensors:
+                    last.tensors.append(item)
 
     def wrote(self, tensor: Tensor, line: Raw | None) -> None:
         """A parameter was written in place by hand."""

@@ -92,11 +92,11 @@ class Tracer(TorchFunctionMode):
             elif name in ("zero_", "_foreach_zero_") and self.watcher.zeroed(args):
                 return True
             elif frames.clipping():
-                self.watcher.clipped()
+                self.watcher.clipped(args[0] if name == ".grad" else None)
                 return True
         except Exception as error:
             self.broke(error)
-        return name in ("grad=", "backward", "_set_grad_enabled")
+        return name in (".grad", "grad=", "backward", "_set_grad_enabled")
 
     def _record(self, name: str, func: Any, args: Any, kwargs: Any) -> Any:
         """Run the call; what fails in recording it makes the graph opaque here, and nothing else."""

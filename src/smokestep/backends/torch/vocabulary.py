@@ -40,6 +40,8 @@ def bare_name(func: Any) -> str:
     if parts[-1] in ("__get__", "__set__", "__delete__") and len(parts) > 1:
         if parts[-2] == "grad" and parts[-1] == "__delete__":
             return "grad="
+        if parts[-2] == "grad" and parts[-1] == "__get__":
+            return ".grad"
         if parts[-2] in ("data", "T", "mT", "H", "mH", "real", "imag") and parts[-1] == "__get__":
             return parts[-2]
         return f"{parts[-2]}=" if parts[-2] in ("grad", "data", "requires_grad") and parts[-1] == "__set__" else ""

@@ -3,6 +3,7 @@
 ## What it finds
 An elementwise loss (`mse_loss`, `l1_loss`, `huber_loss`, …), or a difference or a product written by hand, of `[B, 1]`
 against `[B]`: the result is `[B, B]`, every prediction against every target. So too an advantage made like that.
+In a call also one number for several targets, `[B, 1]` against `[B, K]` (a suspicion).
 
 ## Why it matters
 The loss is minimal when every prediction is the mean of all targets, so the network learns to ignore its input. It
@@ -50,7 +51,7 @@ from collections.abc import Iterator
 from smokestep.check import Said, check
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
-from smokestep.evidence.shapes import mixed_differences, mixes
+from smokestep.evidence.shapes import mixed_differences, mixes, repeats
 from smokestep.findings import Finding, NotApplicable, Place, Severity
 
 ELEMENTWISE = frozenset("mse_loss l1_loss smooth_l1_loss huber_loss poisson_nll_loss gaussian_nll_loss kl_div".split())
@@ -61,8 +62,17 @@ def broadcast_loss(losses: Losses, flow: Flow) -> Iterator[Said]:
     groups = [group for group in losses.trained() if group[0].name in ELEMENTWISE and group[0].target]
     for group in groups:
         call, target = group[0], group[0].target
-        mixing = [each.target is not None and mixes(each.prediction.shape, each.target.shape) for each in group]
-        if target and all(mixing):
+        pairs = [(each.prediction.shape, each.target.shape) for each in group if each.target is not None]
+        if target and len(pairs) == len(group) and all(repeats(*pair) for pair in pairs):
+            yield Finding(
+                message=f"`{call.name}` compares a prediction of shape {list(call.prediction.shape)} with a target of "
+                f"shape {list(target.shape)}: one predicted number meets several targets, and learns their mean",
+                where=call.place,
+                cause=call.user_line,
+                hint="look at what made the target: a sum over one of its dimensions may be missing",
+                severity=Severity.SUSPICION,
+            )
+        elif target and len(pairs) == len(group) and all(mixes(*pair) for pair in pairs):
             yield Finding(
                 message=f"`{call.name}` compares a prediction of shape {list(call.prediction.shape)} with a target of "
                 f"shape {list(target.shape)}: every prediction meets every target",

@@ -111,7 +111,24 @@ def of_model(module: nn.Module, given: Given, known: Sloped) -> Sloped:
         for each in twin.modules()
         if isinstance(each, (nn.Embedding, nn.EmbeddingBag)) and each.padding_idx is not None
     }
-    return _tried(known, [*weights, *inputs], [], lambda: twin(*args, **kwargs), together=True, padding=padding)
+
+    def call() -> Any:
+        with _default_double():
+            return twin(*args, **kwargs)
+
+    return _tried(known, [*weights, *inputs], [], call, together=True, padding=padding)
+
+
+@contextmanager
+def _default_double() -> Iterator[None]:
+    """What the model makes itself is double, too: the processor's attention takes a single-precision mask for double
+    queries, and gives a wrong gradient (torch 2.13)."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _tried(
