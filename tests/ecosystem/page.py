@@ -105,8 +105,8 @@ def page(rows: Sequence[Row], known: Sequence[Explanation]) -> str:
     often = Counter(check for row in judging for check in row.passed)
     lines += [
         "",
-        f"In the median {median([len(row.passed) for row in judging] or [0]):.0f} checks judged a model and found nothing"
-        f" ({len(judging)} models). How often each did: "
+        f"In the median {median([len(row.passed) for row in judging] or [0]):.0f} checks judged a model and found"
+        f" nothing ({len(judging)} models). How often each did: "
         + ", ".join(f"`{check}` {count}" for check, count in sorted(often.items()))
         + ".",
     ]
