@@ -31,6 +31,7 @@ class Alarm:
 class Row:
     """One model. `outcome`: examined, not built, raised (under smokestep alone), or too slow; `why` for the last three.
 
+    `open` are the checks that could not tell, with the reason; `passed`, those that judged and found nothing.
     `plain`: the seconds of processor time of building it and of three steps by itself; `whole`: of the examination.
     """
 
@@ -39,6 +40,7 @@ class Row:
     why: str = ""
     alarms: tuple[Alarm, ...] = ()
     open: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()
     parameters: int = 0
     plain: float = 0.0
     whole: float = 0.0
@@ -51,7 +53,8 @@ class Row:
     def from_dict(cls, values: dict[str, Any]) -> Row:
         """The row that `to_dict` gave."""
         alarms = tuple(Alarm(**each) for each in values.pop("alarms"))
-        return cls(**{**values, "alarms": alarms, "open": tuple(values["open"])})
+        told = {key: tuple(values.get(key, ())) for key in ("open", "passed")}
+        return cls(**{**values, **told, "alarms": alarms})
 
 
 def examined(name: str) -> Row:
@@ -76,6 +79,7 @@ def examined(name: str) -> Row:
         why=str(report.error or ""),
         alarms=tuple(alarm(each) for each in report.findings),
         open=tuple(f"{check}: {each.reason}" for check, each in report.checks.items() if each.verdict.value == "open"),
+        passed=tuple(check for check, each in report.checks.items() if each.verdict.value == "pass"),
         parameters=sum(report.training.models.values()),
         plain=round(plain, 3),
         whole=round(time.process_time() - started, 3),

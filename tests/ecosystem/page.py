@@ -101,6 +101,15 @@ def page(rows: Sequence[Row], known: Sequence[Explanation]) -> str:
         (each.check, each.severity) for row in alarmed for each in {a.check: a for a in row.alarms}.values()
     )
     lines += [f"| `{check}` | {severity} | {count} |" for (check, severity), count in sorted(counted.items())]
+    judging = [row for row in examined if row.passed]
+    often = Counter(check for row in judging for check in row.passed)
+    lines += [
+        "",
+        f"In the median {median([len(row.passed) for row in judging] or [0]):.0f} checks judged a model and found"
+        f" nothing ({len(judging)} models). How often each did: "
+        + ", ".join(f"`{check}` {count}" for check, count in sorted(often.items()))
+        + ".",
+    ]
     lines += ["", "## Every alarm", "", "| models | check | what it is | explanation |", "|---|---|---|---|"]
     lines += _alarms(alarmed, known)
     raised = [row for row in rows if row.outcome == "raised"]

@@ -1,3 +1,29 @@
-"""The fixed sample: quick models, each of another shape."""
+"""The fixed sample: quick models, each of another shape, on which nothing may be alarmed."""
 
-SAMPLE: tuple[str, ...] = ()
+SAMPLE = (
+    "diffusers/noise/FluxTransformer2DModel",
+    "diffusers/noise/SD3Transformer2DModel",
+    "monai/segmentation/UNet",
+    "others/e3nn/network",
+    "others/gpytorch/exact",
+    "others/snntorch/leaky",
+    "others/torchdiffeq/odeint_adjoint",
+    "others/zuko/NSF",
+    "timm/resnet/test_resnet",
+    "timm/mambaout/test_mambaout",
+    "torch_geometric/graphs/GIN",
+    "torch_geometric/links/VGAE",
+    "torch_geometric/nodes/GAT",
+    "transformers/causal/gpt2",
+    "transformers/causal/llama",
+    "transformers/causal/mixtral",
+    "transformers/causal/recurrent_gemma",
+    "transformers/choice/roberta",
+    "transformers/image/beit",
+    "transformers/masked/bert",
+    "transformers/question/xlnet",
+    "transformers/seq2seq/bart",
+    "transformers/token/electra",
+    "vit_pytorch/simple_vit_with_qk_norm",
+    "x_transformers/causal/shift_tokens",
+)
