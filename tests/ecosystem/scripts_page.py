@@ -53,7 +53,7 @@ def _lines(results: Sequence[Result]) -> Iterator[str]:
         what = "" if scripts[each.name] in told else _purpose(scripts[each.name])
         told.add(scripts[each.name])
         names = ", ".join(f"`{found['check']}`" for found in each.found("suspicion")) or "0"
-        opened = ", ".join(f"`{name}`" for name in each.opened) or "0"
+        opened = "" if each.opened is None else ", ".join(f"`{name}`" for name in each.opened) or "0"
         alone = "" if each.plain is None else f"{each.plain:.1f}"
         yield (
             f"| `{each.name}` | {what} | {len(each.found('defect'))} | {names} | {opened} | "

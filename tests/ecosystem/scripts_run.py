@@ -1,8 +1,8 @@
 """Runs `smokestep run` on every training script beside it, each in a folder of its own, and writes docs/scripts.md.
 
 `python -m tests.ecosystem.scripts_run [NAME ...]` runs those whose command line holds a NAME, keeps what it measured
-in results.json, and writes the page from it. It ends with 1 if a script has a defect, a suspicion that nobody explained,
-or an ending that is not the watch's own. `make scripts` makes the environment for it.
+in results.json, and writes the page from it. It ends with 1 if a script has a defect, a suspicion that nobody
+explained, or an ending that is not the watch's own. `make scripts` makes the environment for it.
 """
 
 from __future__ import annotations

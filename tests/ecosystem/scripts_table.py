@@ -95,9 +95,9 @@ class Result:
     name: str
     code: int
     seconds: float
-    steps: int
+    steps: int | None
     findings: Sequence[Mapping[str, str]] = ()
-    opened: Sequence[str] = ()
+    opened: Sequence[str] | None = ()
     left: Sequence[str] = ()
     plain: float | None = None
 
