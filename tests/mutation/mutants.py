@@ -155,7 +155,8 @@ def judged(mutant: Mutant) -> Row:
         if not default:
             known = {(check, "suspicion") for name, check in TOLERABLE if name == mutant.entry}
             requested = tuple(_new(_examined(entry, REQUESTED), known))
-    return Row(mutant, default, requested, "" if report.error is None else report.error.message)
+    untold = "" if report.steps else "; ".join(report.notes)
+    return Row(mutant, default, requested, untold if report.error is None else report.error.message)
 
 
 def _examined(entry: Entry, select: Sequence[str] = ()) -> Report:

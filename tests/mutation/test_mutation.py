@@ -143,7 +143,7 @@ def test_a_mutant_may_not_run_or_change_nothing() -> None:
     first, second = of("skipped-layer", "loops.py", "plain_classifier")
     assert fate(second) == "invalid" and "fc1" not in second.source.splitlines()[second.edits[0].start[0] - 1]
     assert [fate(each) for each in of("evaluation-mode", "loops.py", "plain_classifier")] == ["equivalent"]
-    assert [fate(each) for each in of("no-step", 0, "loops.py", "plain_classifier")] == ["changed"]
+    assert [fate(each) for each in of("no-step", "loops.py", "plain_classifier")] == ["changed"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from smokestep.backends.torch.conditions import guarded, passes, sets_mode
-from smokestep.backends.torch.lab.switch import hidden
+from smokestep.backends.torch.lab.switch import dropping, hidden
 from smokestep.backends.torch.trace import shape_of
 from smokestep.evidence.modes import FunctionalDropout, Layer, Modes, ModuleKind, Run
 from smokestep.findings import Line
@@ -105,9 +105,9 @@ class ModeLog:
         """A module is about to run within another (forward pre-hook); `op_index` is that of the next operation."""
         kind = self._kind(module)
         if kind is None:
-            if not root:
+            if not root and not dropping(module):
                 return
-            kind = "root"
+            kind = "root" if root else "dropout"
         ran = self._runs.get((id(module), step, module.training, grad))
         if ran is not None:
             ran.times += 1
@@ -269,7 +269,7 @@ class ModeLog:
             if lost and not any(each is kept.module for each, *_ in hidden(ran.inside)):
                 at = ran.line and (ran.line.file, ran.line.line)
                 told = not at or guarded(*at) or sets_mode(*at)
-                where, probability = paths[id(ran.inside)] or model_of(""), float(kept.module.p)
+                where, probability = paths[id(ran.inside)] or model_of(""), dropping(kept.module)
                 yield FunctionalDropout(step, ran.line, where, False, True, ran.inside_training, told, probability)
 
     def _kind(self, module: nn.Module) -> ModuleKind | None:
@@ -379,7 +379,7 @@ def _layer(
         moved=tuple(kept.moved.get(step, False) for step in range(count)) if keeps else (),
         seen=kept.seen,
         momentum=kept.momentum if kept.given else getattr(module, "momentum", None),
-        probability=float(module.p) if kept.kind == "dropout" else None,
+        probability=dropping(module) if kept.kind == "dropout" else None,
         affine=tuple(prefix + name for name in own),
         trainable=tuple(prefix + name for name in own if name in kept.trainable),
         model=model_of(path) or model_of(""),

@@ -71,9 +71,16 @@ def switches(function: FunctionType) -> bool:
     return not needed and (first.name in MODES or isinstance(first.default, bool))
 
 
+def dropping(module: nn.Module) -> float:
+    """The probability with which a layer drops values in training mode; a recurrent one drops between its layers."""
+    if isinstance(module, nn.RNNBase):
+        return float(module.dropout) if module.num_layers > 1 else 0.0
+    return float(module.p) if isinstance(module, _DropoutNd) else 0.0
+
+
 def kind_of(module: nn.Module) -> Any:
     """In which way a layer behaves by its mode; "" if it does not."""
-    if (isinstance(module, _DropoutNd) and module.p) or (isinstance(module, nn.RNNBase) and module.dropout):
+    if dropping(module):
         return "dropout"
     if isinstance(module, _NormBase):
         return "normalization" if module.running_mean is not None else ""
