@@ -19,6 +19,7 @@ from smokestep.backends.torch.by_hand import ByHand
 from smokestep.backends.torch.calls import Noted, number
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.generators import Generators
+from smokestep.backends.torch.iterators import Spent
 from smokestep.backends.torch.loaders import Shelf
 from smokestep.backends.torch.loads import LoadLog
 from smokestep.backends.torch.meters import Book, Tracked
@@ -36,7 +37,7 @@ class StopWatching(BaseException):
     """Raised inside the user's loop when enough has been seen; no Exception, so that `except Exception` lets it by."""
 
 
-Site = tuple[int, tuple[Raw, ...] | None]  # an optimizer, and the lines of the user's own that led to its step
+Site = tuple[Any, tuple[Raw, ...] | None]  # an optimizer, and the lines of the user's own that led to its step
 
 
 class Recorder:
@@ -52,10 +53,12 @@ class Recorder:
         self.running = Running(self)
         self.generators = Generators(self)
         self.loaders = Shelf()
+        self.spent = Spent()
         self.events: list[Noted] = []
         self.given: list[nn.Module] = []
         self.optimizers: dict[int, Optimizer] = {}
         self.lines: dict[int, Raw | None] = {}
+        self.born: dict[int, int] = {}  # the serial at which each optimizer was constructed
         self.updates: dict[int, int] = {}
         self.compiled: list[Raw | None] = []  # where the framework's compiler was asked for
         self.backwards: list[tuple[int, list[int], Raw | None, list[Tracked], Any]] = []
@@ -252,6 +255,7 @@ class Recorder:
         """An optimizer is constructed."""
         if id(optimizer) not in self.lines:
             self.lines[id(optimizer)] = line
+            self.born[id(optimizer)] = self.tracer.next()
             self.optimizers[id(optimizer)] = optimizer
             if self.live and not self.backwards:  # what came before belongs to the building of the models
                 self.events.clear()
@@ -287,14 +291,21 @@ class Recorder:
         line = frames.position()[1]
         yield
         if self.updates.get(id(optimizer), 0) == before:
-            self.note("update", optimizer, line).detail = {"closure": False, "closure_backwards": 0, "skipped": True}
-            self._stepped.add((id(optimizer), line and (line,)))
+            detail = {"closure": False, "closure_backwards": 0, "skipped": True, "scale": scaler.get_scale()}
+            self.note("update", optimizer, line).detail = detail
+            self._stepped.add((self.slot(optimizer), line and (line,)))
+
+    def slot(self, optimizer: Optimizer) -> Any:
+        """What an optimizer shares with those that a loop puts in its place: where it is made, and for what."""
+        held = next((id(p) for group in optimizer.param_groups for p in group["params"]), None)
+        line = self.lines.get(id(optimizer))
+        return id(optimizer) if line is None or held is None else (line, held)
 
     def updating(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         """An optimizer's step begins (pre-hook)."""
         if self.tracer.paused:
             return None
-        site = (id(optimizer), frames.trail()[1])
+        site = (self.slot(optimizer), frames.trail()[1])
         with quiet():
             if id(optimizer) not in self.updates:
                 self.optimizers[id(optimizer)] = optimizer
@@ -302,11 +313,11 @@ class Recorder:
                 for tensor in self.book.add(p for group in optimizer.param_groups for p in group["params"]):
                     if tensor.is_leaf:
                         self.tracer.known.pop(id(tensor), None)
-            elif self.live and site in self._stepped:  # the second time round the loop: its first step ended before
+            if self.live and site in self._stepped:  # the second time round the loop: its first step ended before
                 self._close(max(e.index for e in self.events if e.kind == "update"), settled=True)
             self._stepped.add(site)
             event = self.note("update", optimizer)
-            event.detail = {"closure": False, "closure_backwards": 0, "skipped": False}
+            event.detail = {"closure": False, "closure_backwards": 0, "skipped": False, "state": _state(optimizer)}
             self._updating.append((optimizer, event, False))
             self.tracer.paused += 1
             closure = kwargs.get("closure") or next((each for each in args[1:] if callable(each)), None)
@@ -343,6 +354,7 @@ class Recorder:
         if closing:
             with quiet():
                 event.tensors = self._used(optimizer)
+        event.detail["kept"] = _state(optimizer)
         event.detail["rates"] = [number(group.get("lr")) for group in optimizer.param_groups]
         self.updates[id(optimizer)] = self.updates.get(id(optimizer), 0) + 1
         self.running.recent.clear()
@@ -370,7 +382,14 @@ class Recorder:
         self.running.forget()
         self.running._buffer_ids.clear()
         self.generators.forget()
+        self.spent.release()
         self.modes, self.loads = ModeLog(), LoadLog()
         self.words = Words()
         for kept in (self.events, self.given, self.optimizers, self.backwards, self.returned, self._updating):
             kept.clear()
+
+
+def _state(optimizer: Optimizer) -> bool:
+    """Whether an optimizer keeps something of earlier gradients; how often it stepped is not that."""
+    states = getattr(optimizer, "state", {}).values()
+    return any(isinstance(each, dict) and any(v is not None for k, v in each.items() if k != "step") for each in states)
