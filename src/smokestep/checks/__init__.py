@@ -22,6 +22,7 @@ TABLE: tuple[str, ...] = (
     "loop.closure_without_backward",
     "loop.early_scheduler",
     "loop.empty_clip",
+    "loop.growing_graph",
     "loop.irreproducible",
     "loop.misplaced_clip",
     "loop.misscaled_accumulation",

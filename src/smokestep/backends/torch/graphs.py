@@ -126,7 +126,12 @@ class Graphs:
             peak=peak,
             gradient=gradient,
             gradient_mean=mean,
+            kept=kind == "made" and seen.rg and self._kept(seen),
         )
+
+    def _kept(self, seen: Any) -> bool:
+        tensor = seen.ref()  # an earlier version of a tensor written in place is gone
+        return tensor is not None and tensor.grad_fn is not None and self.tracer.known.get(id(tensor)) is seen
 
     def _call(self, step: int, call: Any) -> Call:
         spreads = numbers(call.spread)
