@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from smokestep.evidence.declared import Declared
+from smokestep.evidence.feeds import Feeds
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.loading import Loading
 from smokestep.evidence.losses import Losses
@@ -43,6 +44,7 @@ class Recording:
     loading: Loading = Loading()
     seconds: float = 0.0
     randomness: Randomness = Randomness()
+    feeds: Feeds = Feeds()
 
     @property
     def complete(self) -> int:

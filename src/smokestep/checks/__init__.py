@@ -8,6 +8,7 @@ from smokestep.check import Check
 
 TABLE: tuple[str, ...] = (
     "data.repeated_augmentation",
+    "data.unshuffled_data",
     "independence.batch_leak",
     "independence.batch_order",
     "independence.batch_size",
@@ -30,6 +31,7 @@ TABLE: tuple[str, ...] = (
     "loop.recreated_optimizer",
     "loop.repeated_randomness",
     "loop.repeated_update",
+    "loop.schedule_pace",
     "loop.skipped_steps",
     "loop.stale_gradients",
     "loop.step_before_backward",

@@ -27,7 +27,8 @@ EventKind = Literal[
     # detail: closure (bool), closure_backwards (int), skipped (bool: GradScaler found inf), scale (then: of the loss),
     # state and kept (bool: before, after it the optimizer kept something of earlier gradients)
     "manual",  # parameters written in place outside an optimizer; parameters: those written
-    "scheduler",  # a learning-rate scheduler's step; subject: optimizer
+    "scheduler",  # a learning-rate scheduler's step; subject: optimizer; detail: kind, explicit (bool: it names the
+    # epoch), spent (int: after so many calls in all the rate is a thousandth, if that is sure)
     "mode",  # train() or eval(); subject: module path; detail: training (bool)
     "error",  # the step raised; detail: type, message
 ]

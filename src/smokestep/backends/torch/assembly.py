@@ -91,6 +91,7 @@ class Assembly:
             declared=self.declarations.declared(movements),
             loading=recorder.loads.finish(self._optimized(), recorder.live),
             seconds=self.seconds,
+            feeds=recorder.loaders.feeds.evidence(),
             randomness=recorder.generators.evidence(self.step_of, self.count, recorder.names),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from smokestep.evidence.flow import Flow
 from smokestep.evidence.steps import Group, Parameter
 from smokestep.evidence.steps import Optimizer as OptimizerEvidence
 
+THOUSANDTH = 1e-3
 _ROOTS = {"Adagrad", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop"}  # divide by a root to which they add it
 
 
@@ -91,3 +93,23 @@ def _epsilon(optimizer: Optimizer, group: Mapping[str, Any]) -> float | None:
     own = type(optimizer).__module__.startswith("torch.optim") and type(optimizer).__name__ in _ROOTS
     given = group.get("eps")
     return float(given) if own and isinstance(given, (int, float)) and not group.get("fused") else None
+
+
+def remembers(optimizer: Optimizer) -> bool:
+    """Whether an optimizer keeps something of earlier gradients; how often it stepped is not that."""
+    states = getattr(optimizer, "state", {}).values()
+    return any(isinstance(each, dict) and any(v is not None for k, v in each.items() if k != "step") for each in states)
+
+
+def pace(scheduler: Any) -> dict[str, int]:
+    """After how many calls a schedule that only ever lowers the rate has it at a thousandth, if it will be."""
+    kind, gamma = type(scheduler).__name__, getattr(scheduler, "gamma", None)
+    if not isinstance(gamma, float) or not 0 < gamma < 1 or not type(scheduler).__module__.startswith("torch.optim"):
+        return {}
+    drops = math.ceil(math.log(THOUSANDTH) / math.log(gamma) - 1e-9)  # 0.1³ is a thousandth, but for rounding
+    if kind == "ExponentialLR":
+        return {"spent": drops}
+    if kind == "StepLR":
+        return {"spent": drops * int(scheduler.step_size)}
+    milestones = sorted(scheduler.milestones.elements()) if kind == "MultiStepLR" else []
+    return {"spent": int(milestones[drops - 1])} if len(milestones) >= drops else {}

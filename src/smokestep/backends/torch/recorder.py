@@ -25,6 +25,7 @@ from smokestep.backends.torch.loads import LoadLog
 from smokestep.backends.torch.meters import Book, Tracked
 from smokestep.backends.torch.modes import ModeLog
 from smokestep.backends.torch.naming import Words
+from smokestep.backends.torch.optimizers import pace, remembers
 from smokestep.backends.torch.quiet import quiet, unreal
 from smokestep.backends.torch.running import Running
 from smokestep.backends.torch.tracer import Tracer
@@ -52,7 +53,7 @@ class Recorder:
         self.loads = LoadLog()
         self.running = Running(self)
         self.generators = Generators(self)
-        self.loaders = Shelf()
+        self.loaders = Shelf(self.tracer.next)
         self.spent = Spent()
         self.events: list[Noted] = []
         self.given: list[nn.Module] = []
@@ -280,7 +281,7 @@ class Recorder:
         line = frames.position()[1]
         if not building and not (last is not None and last.kind == "scheduler" and last.line == line):
             event = self.note("scheduler", getattr(scheduler, "optimizer", ""), line)
-            event.detail = {"kind": type(scheduler).__name__, "explicit": explicit}
+            event.detail = {"kind": type(scheduler).__name__, "explicit": explicit, **pace(scheduler)}
         yield
 
     @contextmanager
@@ -317,7 +318,7 @@ class Recorder:
                 self._close(max(e.index for e in self.events if e.kind == "update"), settled=True)
             self._stepped.add(site)
             event = self.note("update", optimizer)
-            event.detail = {"closure": False, "closure_backwards": 0, "skipped": False, "state": _state(optimizer)}
+            event.detail = {"closure": False, "closure_backwards": 0, "skipped": False, "state": remembers(optimizer)}
             self._updating.append((optimizer, event, False))
             self.tracer.paused += 1
             closure = kwargs.get("closure") or next((each for each in args[1:] if callable(each)), None)
@@ -354,7 +355,7 @@ class Recorder:
         if closing:
             with quiet():
                 event.tensors = self._used(optimizer)
-        event.detail["kept"] = _state(optimizer)
+        event.detail["kept"] = remembers(optimizer)
         event.detail["rates"] = [number(group.get("lr")) for group in optimizer.param_groups]
         self.updates[id(optimizer)] = self.updates.get(id(optimizer), 0) + 1
         self.running.recent.clear()
@@ -387,9 +388,3 @@ class Recorder:
         self.words = Words()
         for kept in (self.events, self.given, self.optimizers, self.backwards, self.returned, self._updating):
             kept.clear()
-
-
-def _state(optimizer: Optimizer) -> bool:
-    """Whether an optimizer keeps something of earlier gradients; how often it stepped is not that."""
-    states = getattr(optimizer, "state", {}).values()
-    return any(isinstance(each, dict) and any(v is not None for k, v in each.items() if k != "step") for each in states)
