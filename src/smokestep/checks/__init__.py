@@ -63,6 +63,7 @@ TABLE: tuple[str, ...] = (
     "mode.random_evaluation",
     "mode.single_sample_normalization",
     "mode.stuck_dropout",
+    "mode.teacher_dropout",
     "mode.trained_in_eval",
     "mode.unreached_mode",
     "numerics.compiled_mismatch",
