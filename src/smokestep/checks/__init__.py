@@ -8,6 +8,7 @@ from smokestep.check import Check
 
 TABLE: tuple[str, ...] = (
     "data.repeated_augmentation",
+    "data.unread_field",
     "data.unshuffled_data",
     "independence.batch_leak",
     "independence.batch_order",

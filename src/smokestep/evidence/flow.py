@@ -30,7 +30,7 @@ class Value:
     its path in the batch (`batch[0]`, `batch["image"]`), else "".
     `peak`: largest |entry|, None if not measured; `gradient`: largest |d loss / d value| seen in backward, None if no
     gradient arrived, `gradient_mean` its mean (the sign tells which way the loss pushes). `kept`: it was still held,
-    with its gradient history, when the recording ended.
+    with its gradient history, when the recording ended. `uniform`: of an element of the batch, all entries are equal.
     """
 
     id: int
@@ -45,6 +45,7 @@ class Value:
     gradient: float | None = None
     gradient_mean: float | None = None
     kept: bool = False
+    uniform: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import torch
 from smokestep.backends.torch import frames, losses, optimizers, sources
 from smokestep.backends.torch.declarations import STATISTICS, Declarations, batch_names
 from smokestep.backends.torch.graphs import Graphs
-from smokestep.backends.torch.meters import Tracked, numbers
+from smokestep.backends.torch.meters import Tracked, measurable, numbers
 from smokestep.backends.torch.naming import Models, installed
 from smokestep.backends.torch.recorder import Recorder
 from smokestep.backends.torch.trace import shape_of
@@ -23,6 +23,8 @@ from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Activation, Numbers, Output
 from smokestep.evidence.steps import Event, Movement, Parameter, Steps
 from smokestep.world import Recording
+
+SMALL = 65_536  # entries: of masks and flags, not of images
 
 
 class Assembly:
@@ -47,11 +49,10 @@ class Assembly:
                     )
         self.count = len(recorder.ends)
         self.declarations = Declarations(training, {**self.names, **self.models.buffers}, recorder.names)
-        self.batch = (
-            {id(t): name for t, name in batch_names(training.batch)}
-            if training is not None and training.has_batch
-            else {}
-        )
+        given = list(batch_names(training.batch)) if training is not None and training.has_batch else []
+        self.batch = {id(tensor): name for tensor, name in given}
+        with torch.no_grad():
+            self.uniform = {name for tensor, name in given if _uniform(tensor)}
 
     def _optimizer_names(self) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -320,3 +321,9 @@ class Assembly:
                     )
                 )
         return Numbers((), tuple(activations), tuple(outputs), self.recorder.scaled)
+
+
+def _uniform(tensor: torch.Tensor) -> bool:
+    """Whether all entries of an element of the batch are equal; large ones are not looked at."""
+    small = measurable(tensor) and 0 < tensor.numel() <= SMALL
+    return small and bool((tensor == tensor.reshape(-1)[0]).all())
