@@ -16,7 +16,7 @@ def graph(step: int, *, kept: bool = False, summed: bool = False, history: bool 
     """A loss made from data, and, from the second step on, a sum made from it and the sum of the step before."""
     at = 10 * step
     values = {
-        at: Value(at, step, "input"),
+        at: Value(at, step, "parameter", requires_grad=True),
         at + 1: Value(at + 1, step, "made", op=at, requires_grad=True, kept=kept),
     }
     ops = [Op(at, step, "cross_entropy", (at,), (at + 1,), LOSS, LOSS)]
@@ -31,6 +31,14 @@ def graph(step: int, *, kept: bool = False, summed: bool = False, history: bool 
 def steps(count: int, updated: int = 9) -> Steps:
     events = tuple(Event(10 * at + 5, at, "update") for at in range(min(count, updated)))
     return Steps(count, events, (), (), (), (None,) * count)
+
+
+def test_a_leaf_has_no_history() -> None:
+    graphs = [graph(step, summed=True) for step in range(3)]
+    leaf = [replace(g, ops=(g.ops[0], replace(g.ops[1], name="requires_grad_"))) for g in graphs]
+    assert lines(leaf) == []  # the batch is made a leaf in every step
+    unseen = [replace(g, ops=(g.ops[0], replace(g.ops[1], grad=False))) for g in graphs]
+    assert lines(unseen) == []  # a tensor of the user's own that no_grad() updates in place
 
 
 def lines(graphs: list[Graph], updated: int = 9) -> list[Line | None]:

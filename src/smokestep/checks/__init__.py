@@ -7,6 +7,7 @@ from importlib import import_module
 from smokestep.check import Check
 
 TABLE: tuple[str, ...] = (
+    "data.constant_input",
     "data.repeated_augmentation",
     "data.unread_field",
     "data.unshuffled_data",

@@ -85,3 +85,94 @@ def episodes_without_an_end() -> smokestep.Training:
     states = {"state": torch.randn(n, 4), "next_state": torch.randn(n, 4), "reward": torch.randn(n)}
     flags = {"terminated": torch.zeros(n, dtype=torch.bool), "truncated": torch.arange(n) % 4 == 3}
     return smokestep.Training(step, {**states, **flags, "action": torch.randint(0, 2, (n,))})
+
+
+@healthy()
+def image_fitted_from_fixed_noise() -> smokestep.Training:
+    """A deep image prior: one input, one picture."""
+    net = nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1))
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    noise = torch.rand(1, 2, 8, 8)
+
+    def step(image):
+        optimizer.zero_grad()
+        loss = F.mse_loss(net(noise), image)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return smokestep.Training(step, torch.rand(1, 1, 8, 8))
+
+
+class Decoder(nn.Module):
+    """Begins with the same token for every sample, and with its own state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.cell, self.out = nn.Embedding(9, 8), nn.GRUCell(8, 8), nn.Linear(8, 9)
+
+    def forward(self, token: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+        return self.out(self.cell(self.embed(token), state))
+
+
+@healthy()
+def first_token_is_always_the_same() -> smokestep.Training:
+    decoder = Decoder()
+    optimizer = torch.optim.Adam(decoder.parameters(), lr=1e-2)
+
+    def step(data):
+        state, first = data
+        begin = torch.zeros(len(state), dtype=torch.long)
+        optimizer.zero_grad()
+        loss = F.cross_entropy(decoder(begin, state), first)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return smokestep.Training(step, (torch.randn(8, 8), torch.randint(0, 9, (8,))))
+
+
+@healthy()
+def learned_query_for_every_sample() -> smokestep.Training:
+    """A query that is learned is repeated for the batch, and asks each sample's memory."""
+    attend, head = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 3)
+    query = nn.Parameter(torch.randn(1, 1, 8))
+    optimizer = torch.optim.Adam([query, *attend.parameters(), *head.parameters()], lr=1e-2)
+
+    def step(data):
+        memory, labels = data
+        optimizer.zero_grad()
+        found, _ = attend(query.expand(len(memory), -1, -1), memory, memory)
+        loss = F.cross_entropy(head(found[:, 0]), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return smokestep.Training(step, (torch.randn(6, 5, 8), torch.randint(0, 3, (6,))))
+
+
+@healthy()
+def layout_in_the_edges_alone() -> smokestep.Training:
+    """Nodes without features of their own: each has a one, and the graph tells them apart."""
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(1, 8), nn.Linear(8, 2)
+
+        def forward(self, nodes: torch.Tensor, adjacency: torch.Tensor) -> torch.Tensor:
+            hidden = F.relu(self.first(adjacency @ nodes))
+            return self.last(adjacency @ hidden)
+
+    net = Network()
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+
+    def step(data):
+        adjacency, labels = data
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(torch.ones(len(adjacency), 1), adjacency), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return smokestep.Training(step, ((torch.rand(10, 10) < 0.3).float(), torch.arange(10) % 2), batch_dim=None)

@@ -57,6 +57,7 @@ PyTorch, "Frequently Asked Questions": "Don't accumulate history across your tra
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from smokestep.check import check
 from smokestep.evidence.flow import Flow, Graph, Op
@@ -90,14 +91,19 @@ def growing_graph(flow: Flow, steps: Steps) -> Iterator[Finding | NotApplicable]
 
 def _summed(graphs: tuple[Graph, ...]) -> Iterator[tuple[str, Op]]:
     """The operation that continues the history of all earlier steps."""
-    chain = frozenset(each.id for each in graphs[0].values.values() if each.requires_grad and each.kind == "made")
+    chain = frozenset(id for op in graphs[0].ops if _continues(graphs[0], op) for id in op.makes)
     for graph in graphs[1:]:
         before = [id for id in chain if id in graph.values and graph.values[id].kind == "carried"]
-        chain = graph.forward_of(before, graph.passes_gradient) - frozenset(before)
-        chain = frozenset(id for id in chain if graph.values[id].requires_grad)
+        chain = graph.forward_of(before, partial(_continues, graph)) - frozenset(before)
         first = next((op for op in graph.ops if not chain.isdisjoint(op.makes)), None)
     if chain and first is not None:
         yield f"continues the gradient history of all {len(graphs)} steps", first
+
+
+def _continues(graph: Graph, op: Op) -> bool:
+    """Whether the history of what it reads goes on in what it makes; a leaf has none, whoever made it one."""
+    read = any(graph.values[each].requires_grad for each in op.reads if each in graph.values)
+    return op.grad and op.name != "requires_grad_" and read and graph.passes_gradient(op)
 
 
 def _held(graphs: tuple[Graph, ...]) -> Iterator[tuple[str, Op]]:
