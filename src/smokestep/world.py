@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from smokestep.evidence.beginnings import Beginnings
 from smokestep.evidence.declared import Declared
+from smokestep.evidence.feeds import Feeds
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.loading import Loading
 from smokestep.evidence.losses import Losses
@@ -45,6 +46,7 @@ class Recording:
     seconds: float = 0.0
     randomness: Randomness = Randomness()
     beginnings: Beginnings = Beginnings()
+    feeds: Feeds = Feeds()
 
     @property
     def complete(self) -> int:

@@ -29,7 +29,8 @@ class Value:
     made it) · carried (made in an earlier step). `name`: parameter or buffer name; for an element of the step's batch
     its path in the batch (`batch[0]`, `batch["image"]`), else "".
     `peak`: largest |entry|, None if not measured; `gradient`: largest |d loss / d value| seen in backward, None if no
-    gradient arrived, `gradient_mean` its mean (the sign tells which way the loss pushes).
+    gradient arrived, `gradient_mean` its mean (the sign tells which way the loss pushes). `kept`: it was still held,
+    with its gradient history, when the recording ended. `uniform`: of an element of the batch, all entries are equal.
     """
 
     id: int
@@ -43,6 +44,8 @@ class Value:
     peak: float | None = None
     gradient: float | None = None
     gradient_mean: float | None = None
+    kept: bool = False
+    uniform: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,15 @@ EventKind = Literal[
     "zero_grad",  # gradients cleared; subject: optimizer or model; parameters: those whose gradient was cleared
     "forward",  # a root model was called; subject: model; detail: training (bool), grad (bool: grad mode on)
     "backward",  # subject: ""; parameters: those that received gradient; detail: loss (float or None)
-    "clip",  # gradient clipping; parameters: those clipped
+    "clip",  # gradient clipping; parameters: those clipped; detail: limit, and if it was given an iterator that was
+    # at its end: exhausted (how the call names it)
     "unscale",  # GradScaler.unscale_; subject: optimizer
     "update",  # an optimizer's step; subject: optimizer; parameters: those it holds with a gradient;
-    # detail: closure (bool), closure_backwards (int), skipped (bool: GradScaler found inf)
+    # detail: closure (bool), closure_backwards (int), skipped (bool: GradScaler found inf), scale (then: of the loss),
+    # state and kept (bool: before, after it the optimizer kept something of earlier gradients)
     "manual",  # parameters written in place outside an optimizer; parameters: those written
-    "scheduler",  # a learning-rate scheduler's step; subject: optimizer
+    "scheduler",  # a learning-rate scheduler's step; subject: optimizer; detail: kind, explicit (bool: it names the
+    # epoch), spent (int: after so many calls in all the rate is a thousandth, if that is sure)
     "mode",  # train() or eval(); subject: module path; detail: training (bool)
     "error",  # the step raised; detail: type, message
 ]
@@ -110,6 +113,8 @@ class Group:
     weight_decay: float = 0.0
     momentum: bool = False  # keeps moving a parameter whose gradient is zero (momentum, Adam moments)
     maximize: bool = False  # climbs the loss
+    betas: tuple[float, ...] = ()  # how much of the last averages is kept
+    epsilon: float | None = None  # what keeps a divisor from zero, if it is added in the parameters' own type
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,7 @@ class Optimizer:
     updates: int = 0
     needs_closure: bool = False  # re-evaluates the loss inside step (LBFGS)
     filtered: bool = False  # its construction line, or the lines that build its list, pick by a condition
+    born: int | None = None  # when it was constructed, in the order of the events
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias
@@ -32,7 +33,7 @@ __all__ = ["StopWatching", "live", "open_world"]
 
 MORE = 5  # further steps, to see a branch that did not run in some of the first ones
 Kept: TypeAlias = tuple[list[Called], list[Answer]]  # of the last step, for experiments
-PATIENCE = 16  # step calls without an update before "it never updates" is believed (gradient accumulation)
+PATIENCE = 17  # step calls without an update before "it never updates" is believed: a loss scale of 65536 is then 1
 
 
 def describe() -> Mapping[str, str]:
@@ -246,7 +247,10 @@ def _enough(steps: int, stopping: Callable[[], None] | None, around: list[Optimi
         if recorder.tracer.failure and stopping is not None:  # nothing more will be seen
             stopping()
             raise StopWatching
-        counts = [recorder.updates.get(key, 0) for key in recorder.optimizers]
+        slots: Counter[Any] = Counter()  # an optimizer made anew in each step takes the place of the last one
+        for key, optimizer in recorder.optimizers.items():
+            slots[recorder.slot(optimizer)] += recorder.updates.get(key, 0)
+        counts = list(slots.values())
         most, active = max(counts, default=0), [each for each in counts if each]
         idle = len(active) < len(counts)
         done = bool(active) and min(active) >= steps <= recorder.turns and not (idle and most < 2 * steps)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch.optim import Optimizer
 
-from smokestep.backends.torch import beginnings, frames, losses, sources
+from smokestep.backends.torch import beginnings, frames, losses, optimizers, sources
 from smokestep.backends.torch.declarations import STATISTICS, Declarations, batch_names
 from smokestep.backends.torch.graphs import Graphs
-from smokestep.backends.torch.meters import Tracked, numbers
+from smokestep.backends.torch.meters import Tracked, measurable, numbers
 from smokestep.backends.torch.naming import Models, installed
 from smokestep.backends.torch.recorder import Recorder
 from smokestep.backends.torch.trace import shape_of
@@ -22,9 +21,10 @@ from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Activation, Numbers, Output
-from smokestep.evidence.steps import Event, Group, Movement, Parameter, Steps
-from smokestep.evidence.steps import Optimizer as OptimizerEvidence
+from smokestep.evidence.steps import Event, Movement, Parameter, Steps
 from smokestep.world import Recording
+
+SMALL = 65_536  # entries: of masks and flags, not of images
 
 
 class Assembly:
@@ -49,11 +49,10 @@ class Assembly:
                     )
         self.count = len(recorder.ends)
         self.declarations = Declarations(training, {**self.names, **self.models.buffers}, recorder.names)
-        self.batch = (
-            {id(t): name for t, name in batch_names(training.batch)}
-            if training is not None and training.has_batch
-            else {}
-        )
+        given = list(batch_names(training.batch)) if training is not None and training.has_batch else []
+        self.batch = {id(tensor): name for tensor, name in given}
+        with torch.no_grad():
+            self.uniform = {name for tensor, name in given if _uniform(tensor)}
 
     def _optimizer_names(self) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -77,7 +76,7 @@ class Assembly:
             events=events,
             parameters=parameters,
             movements=movements,
-            optimizers=self._optimizers(parameters, flow),
+            optimizers=optimizers.evidence(self, parameters, flow),
             losses=self._loss_values(),
             kind="live" if recorder.live else "training",
             own_loop=bool(getattr(self.training, "own_loop", False)),
@@ -94,6 +93,7 @@ class Assembly:
             loading=recorder.loads.finish(self._optimized(), recorder.live),
             seconds=self.seconds,
             beginnings=beginnings.evidence(self),
+            feeds=recorder.loaders.feeds.evidence(),
             randomness=recorder.generators.evidence(self.step_of, self.count, recorder.names),
         )
 
@@ -236,58 +236,6 @@ class Assembly:
             if id(t) not in self.models.tensors and id(t) not in self.stray
         }
 
-    def _optimizers(self, parameters: Sequence[Parameter], flow: Flow) -> tuple[OptimizerEvidence, ...]:
-        read = {v.name for g in flow.graphs for op in g.ops for i in op.reads if (v := g.values.get(i)) and v.name}
-        used_models = {c.model for g in flow.graphs for c in g.calls} | {p.model for p in parameters if p.name in read}
-        free = [p for p in parameters if p.requires_grad and p.in_model and not p.optimizers and p.model in used_models]
-        rates: dict[int, list[Any]] = {}
-        for event in self.recorder.events:
-            if event.kind == "update" and "rates" in event.detail:
-                rates.setdefault(id(event.subject), []).append(event.detail["rates"])
-        known = {p.name: p for p in parameters}
-        found = []
-        for key, optimizer in self.recorder.optimizers.items():
-            groups, stale, spare = [], [], list(free)
-            for index, group in enumerate(optimizer.param_groups):
-                names = tuple(self.names[id(t)] for t in group["params"])
-                seen = tuple(
-                    step[index] for step in rates.get(key, ()) if index < len(step) and step[index] is not None
-                )
-                groups.append(
-                    Group(
-                        names,
-                        seen,
-                        float(group.get("weight_decay") or 0.0),
-                        _keeps_moving(optimizer, group),
-                        bool(group.get("maximize")),
-                    )
-                )
-                for name in names:
-                    parameter = known[name]
-                    if name in read or (parameter.in_model and parameter.model in used_models):
-                        continue
-                    twin = next((p for p in spare if p.shape == parameter.shape), None)
-                    if twin is None and not parameter.in_model:  # replaced by a layer of another width
-                        twin = next((p for p in spare if _alike(p.shape, parameter.shape)), None)
-                    if twin is not None:
-                        spare.remove(twin)
-                    if not parameter.in_model or twin is not None:
-                        stale.append((name, twin.name if twin else ""))
-            line = frames.line_of(self.recorder.lines.get(key))
-            found.append(
-                OptimizerEvidence(
-                    name=self.optimizer_names[key],
-                    kind=type(optimizer).__name__,
-                    groups=tuple(groups),
-                    line=line,
-                    stale=tuple(stale),
-                    updates=self.recorder.updates.get(key, 0),
-                    needs_closure=isinstance(optimizer, torch.optim.LBFGS),
-                    filtered=sources.filtered(line),
-                )
-            )
-        return tuple(found)
-
     def _loss_values(self) -> tuple[float | None, ...]:
         last: dict[int, Any] = {}
         for index, _, _, _, loss in self.recorder.backwards:
@@ -378,10 +326,7 @@ class Assembly:
         return Numbers((), tuple(activations), tuple(outputs), self.recorder.scaled)
 
 
-def _alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether two shapes differ in one dimension at most."""
-    return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) <= 1
-
-
-def _keeps_moving(optimizer: Optimizer, group: Mapping[str, Any]) -> bool:
-    return bool(group.get("momentum") or "betas" in group or group.get("beta1"))
+def _uniform(tensor: torch.Tensor) -> bool:
+    """Whether all entries of an element of the batch are equal; large ones are not looked at."""
+    small = measurable(tensor) and 0 < tensor.numel() <= SMALL
+    return small and bool((tensor == tensor.reshape(-1)[0]).all())

@@ -73,6 +73,10 @@ class ByHand:
             frame = frames.within(frames.CLIP)
             found = frame.f_locals if frame is not None else {}
             event.detail = {"limit": number(found.get("max_norm", found.get("clip_value")))}
+            spent = self.recorder.spent.clipping(frame)
+            if spent is not None:
+                event.detail["exhausted"] = spent
+                return
             with quiet():
                 event.tensors = [item for item in self.recorder.book.parameters() if item.tensor.grad is not None]
             last = event

@@ -87,6 +87,9 @@ def batch_names(value: Any, name: str = "batch", depth: int = 0) -> Iterable[tup
     elif depth < 4 and isinstance(value, Mapping):
         for key, each in value.items():
             yield from batch_names(each, f"{name}[{key!r}]", depth + 1)
+    elif depth < 4 and isinstance(value, tuple) and hasattr(value, "_fields"):
+        for key, each in zip(value._fields, value, strict=True):
+            yield from batch_names(each, f"{name}.{key}", depth + 1)
     elif depth < 4 and isinstance(value, (list, tuple)):
         for index, each in enumerate(value):
             yield from batch_names(each, f"{name}[{index}]", depth + 1)

@@ -84,7 +84,9 @@ def _loop(stack: ExitStack, recorder: Any) -> None:
 
     def created(original: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
         guarded(recorder.tracer, recorder.created)(optimizer, frames.position()[1])
-        return original(optimizer, *args, **kwargs)
+        result = original(optimizer, *args, **kwargs)
+        recorder.spent.gave(args[0] if args else kwargs.get("params"))
+        return result
 
     def built(original: Any, module: Any, *args: Any, **kwargs: Any) -> Any:
         guarded(recorder.tracer, recorder.modes.built)(module, frames.line_of(frames.position()[1]))

@@ -75,7 +75,7 @@ class Graphs:
         known = {value.name for value in values.values()}
         for index, name in enumerate(self.assembly.batch.values(), 1):
             if name not in known:  # nothing read it: that too is a fact about the batch
-                values[-index] = Value(-index, step, "input", name)
+                values[-index] = Value(-index, step, "input", name, uniform=name in self.assembly.uniform)
         opaque = tuple(
             (name, frames.line_of(line)) for at, name, line in self.tracer.opaque if self.assembly.step_of(at) == step
         )
@@ -126,7 +126,13 @@ class Graphs:
             peak=peak,
             gradient=gradient,
             gradient_mean=mean,
+            uniform=name in self.assembly.uniform,
+            kept=kind == "made" and seen.rg and self._kept(seen),
         )
+
+    def _kept(self, seen: Any) -> bool:
+        tensor = seen.ref()  # an earlier version of a tensor written in place is gone
+        return tensor is not None and tensor.grad_fn is not None and self.tracer.known.get(id(tensor)) is seen
 
     def _call(self, step: int, call: Any) -> Call:
         spreads = numbers(call.spread)

@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader, _DatasetKind
 from torch.utils.data._utils import worker as workers
 
 from smokestep.backends.torch import frames, reach, sources
+from smokestep.backends.torch.feeds import FeedLog
 from smokestep.backends.torch.frames import USER, Raw, kind_of_file
 from smokestep.evidence.loaders import Loader, Owned
 from smokestep.findings import Line
@@ -90,12 +91,20 @@ def listen(stack: ExitStack, patch: Callable[..., None], hear: Callable[[DataLoa
 class Shelf:
     """The loaders heard of, by their data sets: those with two workers or more, and only the last few of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], int]) -> None:
+        self.feeds, self._now = FeedLog(), now
         self.loaders: dict[tuple[int, int], Heard] = {}
         self.root: Any = None  # a training that was there before: it may hold loaders that were made unheard
 
     def hear(self, loader: DataLoader[Any], line: Raw | None) -> None:
         """A loader was constructed on this line, or is iterated (None)."""
+        if line is None:
+            self.feeds.begun(loader, self._now())
+        else:
+            self.feeds.made(loader, line)
+        self._keep(loader, line)
+
+    def _keep(self, loader: DataLoader[Any], line: Raw | None) -> None:
         if getattr(loader, "num_workers", 0) < 2:
             return
         key = (id(loader.dataset), id(loader.collate_fn))  # both are kept, so that these are not given away again
@@ -109,7 +118,7 @@ class Shelf:
         if self.root is not None:
             for thing in reach.reachable(self.root).values():
                 if isinstance(thing, DataLoader):
-                    self.hear(thing, None)
+                    self._keep(thing, None)
         those, self.loaders, self.root = list(self.loaders.values()), {}, None
         try:
             return tuple(map(_tried, those))

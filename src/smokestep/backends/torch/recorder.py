@@ -19,11 +19,13 @@ from smokestep.backends.torch.by_hand import ByHand
 from smokestep.backends.torch.calls import Noted, number
 from smokestep.backends.torch.frames import Raw
 from smokestep.backends.torch.generators import Generators
+from smokestep.backends.torch.iterators import Spent
 from smokestep.backends.torch.loaders import Shelf
 from smokestep.backends.torch.loads import LoadLog
 from smokestep.backends.torch.meters import Book, Tracked
 from smokestep.backends.torch.modes import ModeLog
 from smokestep.backends.torch.naming import Words
+from smokestep.backends.torch.optimizers import constructing, pace, remembers
 from smokestep.backends.torch.quiet import quiet, unreal
 from smokestep.backends.torch.running import Running
 from smokestep.backends.torch.tracer import Tracer
@@ -36,7 +38,7 @@ class StopWatching(BaseException):
     """Raised inside the user's loop when enough has been seen; no Exception, so that `except Exception` lets it by."""
 
 
-Site = tuple[int, tuple[Raw, ...] | None]  # an optimizer, and the lines of the user's own that led to its step
+Site = tuple[Any, tuple[Raw, ...] | None]  # an optimizer, and the lines of the user's own that led to its step
 
 
 class Recorder:
@@ -51,11 +53,13 @@ class Recorder:
         self.loads = LoadLog()
         self.running = Running(self)
         self.generators = Generators(self)
-        self.loaders = Shelf()
+        self.loaders = Shelf(self.tracer.next)
+        self.spent = Spent()
         self.events: list[Noted] = []
         self.given: list[nn.Module] = []
         self.optimizers: dict[int, Optimizer] = {}
         self.lines: dict[int, Raw | None] = {}
+        self.born: dict[int, int] = {}  # the serial at which each optimizer was constructed
         self.updates: dict[int, int] = {}
         self.compiled: list[Raw | None] = []  # where the framework's compiler was asked for
         self.backwards: list[tuple[int, list[int], Raw | None, list[Tracked], Any]] = []
@@ -267,6 +271,7 @@ class Recorder:
         """An optimizer is constructed."""
         if id(optimizer) not in self.lines:
             self.lines[id(optimizer)] = line
+            self.born[id(optimizer)] = self.tracer.next()
             self.optimizers[id(optimizer)] = optimizer
             if self.live and not self.backwards:  # what came before belongs to the building of the models
                 self.events.clear()
@@ -276,22 +281,11 @@ class Recorder:
     @contextmanager
     def scheduling(self, scheduler: Any, explicit: bool) -> Iterator[None]:
         """Around a scheduler's step; the one it makes when it is constructed is not the user's."""
-        frame = frames.sys._getframe()
-        building = False
-        for _ in range(8):
-            if frame.f_back is None:
-                break
-            frame = frame.f_back
-            building = (
-                building
-                or frame.f_code.co_name in ("_initial_step", "__init__")
-                and "lr_scheduler" in frame.f_code.co_filename
-            )
         last = self.events[-1] if self.events else None
         line = frames.position()[1]
-        if not building and not (last is not None and last.kind == "scheduler" and last.line == line):
+        if not constructing() and not (last is not None and last.kind == "scheduler" and last.line == line):
             event = self.note("scheduler", getattr(scheduler, "optimizer", ""), line)
-            event.detail = {"kind": type(scheduler).__name__, "explicit": explicit}
+            event.detail = {"kind": type(scheduler).__name__, "explicit": explicit, **pace(scheduler)}
         yield
 
     @contextmanager
@@ -302,14 +296,21 @@ class Recorder:
         line = frames.position()[1]
         yield
         if self.updates.get(id(optimizer), 0) == before:
-            self.note("update", optimizer, line).detail = {"closure": False, "closure_backwards": 0, "skipped": True}
-            self._stepped.add((id(optimizer), line and (line,)))
+            detail = {"closure": False, "closure_backwards": 0, "skipped": True, "scale": scaler.get_scale()}
+            self.note("update", optimizer, line).detail = detail
+            self._stepped.add((self.slot(optimizer), line and (line,)))
+
+    def slot(self, optimizer: Optimizer) -> Any:
+        """What an optimizer shares with those that a loop puts in its place: where it is made, and for what."""
+        held = next((id(p) for group in optimizer.param_groups for p in group["params"]), None)
+        line = self.lines.get(id(optimizer))
+        return id(optimizer) if line is None or held is None else (line, held)
 
     def updating(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         """An optimizer's step begins (pre-hook)."""
         if self.tracer.paused:
             return None
-        site = (id(optimizer), frames.trail()[1])
+        site = (self.slot(optimizer), frames.trail()[1])
         with quiet():
             if id(optimizer) not in self.updates:
                 self.optimizers[id(optimizer)] = optimizer
@@ -317,11 +318,11 @@ class Recorder:
                 for tensor in self.book.add(p for group in optimizer.param_groups for p in group["params"]):
                     if tensor.is_leaf:
                         self.tracer.known.pop(id(tensor), None)
-            elif self.live and site in self._stepped:  # the second time round the loop: its first step ended before
+            if self.live and site in self._stepped:  # the second time round the loop: its first step ended before
                 self._close(max(self._over, *(e.index for e in self.events if e.kind == "update")), settled=True)
             self._stepped.add(site)
             event = self.note("update", optimizer)
-            event.detail = {"closure": False, "closure_backwards": 0, "skipped": False}
+            event.detail = {"closure": False, "closure_backwards": 0, "skipped": False, "state": remembers(optimizer)}
             self._updating.append((optimizer, event, False))
             self.tracer.paused += 1
             closure = kwargs.get("closure") or next((each for each in args[1:] if callable(each)), None)
@@ -358,6 +359,7 @@ class Recorder:
         if closing:
             with quiet():
                 event.tensors = self._used(optimizer)
+        event.detail["kept"] = remembers(optimizer)
         event.detail["rates"] = [number(group.get("lr")) for group in optimizer.param_groups]
         self.updates[id(optimizer)] = self.updates.get(id(optimizer), 0) + 1
         self._over = self.tracer.next()
@@ -386,6 +388,7 @@ class Recorder:
         self.running.forget()
         self.running._buffer_ids.clear()
         self.generators.forget()
+        self.spent.release()
         self.modes, self.loads = ModeLog(), LoadLog()
         self.words = Words()
         for kept in (self.events, self.given, self.optimizers, self.backwards, self.returned, self._updating):

@@ -55,7 +55,8 @@ from smokestep.evidence.numbers import Numbers
 from smokestep.findings import Finding, Place
 
 CONSEQUENCES = (
-    "constant-loss constant-output ignored-input lost-update nothing-trains single-sample-normalization zero-gradient"
+    "constant-loss constant-output ignored-input lost-update nothing-trains single-sample-normalization skipped-steps "
+    "zero-gradient"
 )
 
 
