@@ -125,6 +125,7 @@ TABLE: tuple[str, ...] = (
     "wiring.unoptimized_parameter",
     "wiring.unregistered_parameter",
     "wiring.unused_layer",
+    "wiring.view_for_transpose",
     "wiring.zero_gradient",
 )
 
