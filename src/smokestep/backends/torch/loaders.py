@@ -91,7 +91,7 @@ def listen(stack: ExitStack, patch: Callable[..., None], hear: Callable[[DataLoa
 class Shelf:
     """The loaders heard of, by their data sets: those with two workers or more, and only the last few of them."""
 
-    def __init__(self, now: Callable[[], int]) -> None:
+    def __init__(self, now: Callable[[], int] = int) -> None:  # without a recording, nothing has an order
         self.feeds, self._now = FeedLog(), now
         self.loaders: dict[tuple[int, int], Heard] = {}
         self.root: Any = None  # a training that was there before: it may hold loaders that were made unheard

@@ -269,7 +269,7 @@ class Recorder:
 
     def created(self, optimizer: Optimizer, line: Raw | None) -> None:
         """An optimizer is constructed."""
-        if id(optimizer) not in self.lines:
+        if id(optimizer) not in self.lines and not self.tracer.paused:  # paused: the recording is over
             self.lines[id(optimizer)] = line
             self.born[id(optimizer)] = self.tracer.next()
             self.optimizers[id(optimizer)] = optimizer
