@@ -87,8 +87,8 @@ def zero_product(steps: Steps, flow: Flow, beginnings: Beginnings) -> Iterator[S
         names = tuple(sorted(product.first | product.second))
         built = dict.fromkeys(line for name in names if (line := lines.get(name)) and line != product.line)
         yield Finding(
-            f"{abridged(names)} are all zero, and meet in `{product.op.name}`: each one's gradient is 0 while the other "
-            "is, so neither ever moves",
+            f"{abridged(names)} are all zero, and meet in `{product.op.name}`: each one's gradient is 0 while the "
+            "other is, so neither ever moves",
             where=Place.of(abridged(names), product.line),
             cause=product.line,
             hint="let one of the two begin as random numbers; the other may stay zero",
