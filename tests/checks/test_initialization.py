@@ -81,7 +81,7 @@ def beginning(name: str = "0.weight", *apart: float | None, dims: tuple[int, ...
 def test_units_that_got_the_same_gradient_are_told_at_the_line_that_filled_them() -> None:
     (only,) = found(symmetric_units, beginning("0.weight", None, 1e-7, 2e-7), TWO)
     assert (only.cause, only.subjects) == (INIT, ("0.weight",))
-    assert only.message.startswith("all 8 units of 0.weight")
+    assert only.message.startswith("all units (8) of 0.weight")
 
 
 @pytest.mark.parametrize(

@@ -82,13 +82,13 @@ def symmetric_units(beginnings: Beginnings, flow: Flow, *, tolerance: float = 1e
             told.setdefault(weight.line or layer.line, []).append((weight.parameter, layer))
     for line, some in told.items():
         names = tuple(name for name, _ in some)
-        most = max(layer.units for _, layer in some)
+        counts = ", ".join(str(layer.units) for _, layer in some[:4])
         yield Finding(
-            f"all {most} units of {abridged(names)} began the same and got the same gradient at every update, so they "
-            "stay the same: the layer is as good as one unit",
+            f"all units ({counts}) of {abridged(names)} began the same and got the same gradient at every update, so "
+            f"they stay the same: {'the layer is' if len(some) == 1 else 'each of the layers is'} as good as one unit",
             where=Place.of(abridged(names), line),
             cause=line,
             hint="initialise the weight with random numbers, such as nn.init.xavier_uniform_; a bias may begin as zero",
             subjects=names,
-            data={"units": most},
+            data={"units": max(layer.units for _, layer in some)},
         )
