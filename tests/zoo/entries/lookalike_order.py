@@ -1,4 +1,4 @@
-"""Models of tokens that do know the order, where it is hard to see; and one whose tokens are a set."""
+"""Models of tokens that do know the order, where it is hard to see; and one whose tokens are a set (asked only on request)."""
 
 from __future__ import annotations
 
@@ -148,6 +148,6 @@ def decoder_without_places() -> smokestep.Training:
     return read(Reader(bias=Made(causal)))
 
 
-@healthy(suspicions={"order-blind": "the tokens are a basket of goods, a set: whether they have an order nothing says"})
+@healthy()
 def basket_of_goods() -> smokestep.Training:
     return read(Reader())
