@@ -1,4 +1,4 @@
-"""Models of tokens that do know the order, where it is hard to see; and one whose tokens are a set (asked only on request)."""
+"""Models of tokens that do know the order, where it is hard to see; and one whose tokens are a set."""
 
 from __future__ import annotations
 
