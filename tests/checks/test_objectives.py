@@ -228,9 +228,11 @@ def game(real: dict[str, Any], fake: dict[str, Any], maker: dict[str, Any]) -> R
 
 
 def test_adversaries_want_different_things() -> None:
-    real, fake = {"target": 1.0}, {"target": 0.0}
-    assert told(unopposed_labels, game(real, fake, {"target": 1.0})) == []
-    assert told(unopposed_labels, game(real, fake, {"target": 0.0})) == [30]
+    real, fake = {"target": 1.0}, dict[str, Any](target=0.0)
+    fake["sign"] = 1
+    assert told(unopposed_labels, game(real, fake, {"target": 1.0, "way": -1})) == []
+    assert told(unopposed_labels, game(real, fake, {"target": 0.0, "way": 1})) == [30]
+    assert told(unopposed_labels, game(real, fake, {"target": 0.0, "way": -1})) == []  # the minimax game
     assert told(unopposed_labels, game(real, {"target": 1.0}, {"target": 1.0})) == [20]
     assert told(unopposed_labels, game({"target": 1.0}, {"target": -1.0}, {"target": 0.0})) == []  # least squares
 

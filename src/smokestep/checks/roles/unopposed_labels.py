@@ -84,7 +84,8 @@ def unopposed_labels(roles: Roles) -> Iterator[Said]:
             pushes = [p for p in roles.pushes if p.network == generator and judge in dict(p.through) and not p.custom]
             apart = {push.update.index for push in pushes}.isdisjoint(push.update.index for push in fake)
             wanted, way = _label(pushes), _way(pushes, judge)
-            same = wanted == made if made is not None else None not in (way, _way(fake)) and way == _way(fake)
+            # A label says which way only with its sign: the minimax game maximises the loss of the judge's own label.
+            same = wanted == made and way is not None and way == _way(fake)
             if pushes and apart and same:
                 what = f"the label {made:g}" if made is not None else "the direction"
                 why = f"{generator} is trained to get {what} that {judge} gives to what {generator} makes"

@@ -76,6 +76,7 @@ from smokestep.evidence.carriers import RECURRENT, Carrier
 from smokestep.evidence.causality import Causality, Promise, Sight
 from smokestep.findings import Finding, NotApplicable, Open, Place, Severity
 
+CONSEQUENCES = "attention-softmax multiplied-mask order-blind unshifted-target"
 REMEDIES = (
     ("attention", "mask the scores of later positions before softmax"),
     ("scaled_dot_product_attention", "give it is_causal=True, or a mask that keeps the lower triangle"),
@@ -87,7 +88,7 @@ REMEDIES = (
 )
 
 
-@check(severity="defect", since="0.1", explains=("attention-softmax", "multiplied-mask", "unshifted-target"))
+@check(severity="defect", since="0.1", explains=tuple(CONSEQUENCES.split()))
 def future_leak(causality: Causality) -> Iterator[Said]:
     if causality.declared is False:
         yield NotApplicable("declared as not causal")
