@@ -25,7 +25,6 @@ CONVOLUTIONAL = (
     "mobilenetv2_wd4",
     "igcv3_wd4",
     "menet108_8x1_g3",
-    "diracnet18v2",
     "condensenet74_c4_g4",
     "fbnet_cb",
     "mnasnet_small",
