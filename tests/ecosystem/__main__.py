@@ -89,6 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the names, examine nothing")
     parser.add_argument("--write", action="store_true", help="renew docs/ecosystem.md from all rows")
     args = parser.parse_args(arguments)
+    if not (args.library or args.only or args.sample or args.missing or args.alarmed or args.list):
+        RESULTS.unlink(missing_ok=True)  # a whole sweep begins anew; --missing goes on with an unfinished one
     before = results()
     done = [row.name for row in before if args.missing or (args.alarmed and not row.alarms)]
     wanted = chosen(args.library, args.only, args.sample, done)

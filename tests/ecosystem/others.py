@@ -25,7 +25,6 @@ CONVOLUTIONAL = (
     "mobilenetv2_wd4",
     "igcv3_wd4",
     "menet108_8x1_g3",
-    "diracnet18v2",
     "condensenet74_c4_g4",
     "fbnet_cb",
     "mnasnet_small",
@@ -103,7 +102,9 @@ def vision(name: str) -> smokestep.Training:
 def convolutional(name: str) -> smokestep.Training:
     from pytorchcv.model_provider import get_model
 
-    return classifier(get_model(name, pretrained=False, num_classes=5, in_size=(64, 64)), torch.randn(4, 3, 64, 64), 5)
+    return classifier(
+        get_model(name, pretrained=False, num_classes=5, in_size=(224, 224)), torch.randn(4, 3, 224, 224), 5
+    )
 
 
 def equivariant() -> smokestep.Training:

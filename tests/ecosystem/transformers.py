@@ -25,7 +25,7 @@ DECODERS = set(auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values())  # an encoder's 
 LARGEST = 4_000_000  # parameters: a larger model was not made small
 BATCH, LENGTH, LABELS = 4, 12, 3
 CLASSIFIERS = tuple(f"For{each}Classification" for each in ("Sequence", "Token", "Image", "Audio", "Video"))
-CLASSIFIERS += ("ForSemanticSegmentation",)
+CLASSIFIERS += ("ForSemanticSegmentation", "ForObjectDetection")
 Batch = Callable[[nn.Module], Mapping[str, Any]]
 Around = Callable[[nn.Module], nn.Module]
 
@@ -186,6 +186,18 @@ def pixel_classes(model: nn.Module) -> Mapping[str, Any]:
     return {"pixel_values": pixels, "labels": torch.randint(0, LABELS, (BATCH, *pixels.shape[-2:]))}
 
 
+def boxes(model: nn.Module) -> Mapping[str, Any]:
+    """Two objects in each picture."""
+    corners = torch.rand(BATCH, 2, 4) * 0.3 + 0.3
+    classes = torch.randint(0, LABELS, (BATCH, 2))
+    side = 2 * SIDE if getattr(model.config, "backbone_config", None) else None
+    pixels = torch.randn(BATCH, 3, side, side) if side else images(model)
+    return {
+        "pixel_values": pixels,
+        "labels": [{"class_labels": each, "boxes": box} for each, box in zip(classes, corners, strict=True)],
+    }
+
+
 class Probe(nn.Module):
     """What people build on a model without a head: a layer of their own on its first position."""
 
@@ -210,6 +222,7 @@ HEADS: dict[str, tuple[str, Callable[[nn.Module], Mapping[str, Any]]]] = {
     "next": ("MODEL_FOR_NEXT_SENTENCE_PREDICTION_MAPPING_NAMES", next_sentence),
     "sound": ("MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES", sound_classes),
     "transcript": ("MODEL_FOR_CTC_MAPPING_NAMES", transcripts),
+    "detection": ("MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES", boxes),
     "pixels": ("MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES", pixel_classes),
     "image": ("MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES", image_classes),
 }

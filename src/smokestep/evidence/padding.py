@@ -29,6 +29,7 @@ ATTENTION = frozenset(
 )
 PRODUCTS = ("matmul", "__matmul__", "bmm", "einsum")
 STATES = ("lstm", "gru", "rnn_tanh", "rnn_relu")  # they make the sequence first, and then their last states
+QUESTIONS = ("all", "any", "equal")  # what libraries ask a mask, to choose a faster kernel without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +228,15 @@ def _others(padded: Padded, positions: Sequence[int], name: str = "") -> list[Ed
 
 
 def cut_of(touches: Sequence[Touch]) -> Cut | None:
-    """The last operation that reads what is alike and makes what is not: what differs before it is no way of it."""
+    """The last operation that reads what is alike and makes what is not: what differs before it is no way of it.
+
+    A question about a mask (is anything padded?) differs by nature, and brings no number in.
+    """
     found: Cut | None = None
     for touch in touches:
-        if any(each.touched for each in touch.reads) or not any(each.touched for each in touch.makes):
+        if touch.name in QUESTIONS or any(each.touched for each in touch.reads):
+            continue
+        if not any(each.touched for each in touch.makes):
             continue
         states = touch.name in STATES and not touch.makes[0].touched
         found = Cut(touch.name, touch.line, touch.caller, states)
