@@ -46,7 +46,7 @@ bench: $(READY)  ## measure what recording and examining cost
 generated: $(READY)  ## draw thousands of small trainings, right and wrong, and write docs/generated.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.generated.sweep --count $(COUNT) --jobs $(JOBS) --write
 
-mutation: $(READY)  ## put faults into the zoo's trainings one at a time, and write docs/mutation.md (10 to 15 minutes)
+mutation: $(READY)  ## put faults into the zoo's trainings one at a time, and write docs/mutation.md (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutation --jobs $(JOBS) --write
 
 .venv-ecosystem/.installed: pyproject.toml constraints.txt ecosystem-constraints.txt

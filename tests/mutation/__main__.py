@@ -26,7 +26,7 @@ TRIED = 6  # mutants tried for each one wanted: many do not run, or change nothi
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. A survivor is told on the page and fails nothing."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("--count", type=int, default=12, help="mutants that change behaviour, of each operator")
+    parser.add_argument("--count", type=int, default=24, help="mutants that change behaviour, of each operator")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--only", nargs="*", metavar="OPERATOR", help=", ".join(OPERATORS))

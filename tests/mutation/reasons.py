@@ -65,7 +65,23 @@ OF_OPERATORS: dict[str, str] = {
     "maximized": UNKNOWN_SIGN,
     "seeded-step": "what is drawn behind the seed is the same in every step of the right training too",
 }
-OF_MUTANTS: dict[tuple[str, str], str] = {}
+PIECES = "its target is put together from pieces: no shift against the input is seen unless `causal=True` declares it"
+OF_MUTANTS: dict[tuple[str, str], str] = {
+    ("inverted-mask", "several_documents_packed_into_one_row"): PIECES,
+    ("softmax-dimension", "several_documents_packed_into_one_row"): PIECES,
+    (
+        "softmax-dimension",
+        "teacher_forcing_with_the_shift_inside_the_model",
+    ): "the model is given its own target, so that nothing else confirms which dimension counts the samples",
+    (
+        "reduced-dimension",
+        "experts_with_room_for_groups_of_tokens",
+    ): "its samples meet on purpose, where the experts count their room: that they meet once more is not told apart",
+    ("reshaped", "own_parametrization_and_orthogonal"): "no data: the two halves of a weight",
+    ("other-permutation", "own_parametrization_and_orthogonal"): "no data: the two halves of a weight",
+    ("reshaped", "head_used_only_by_another_method"): BEHIND,
+    ("reshaped", "ctc_over_padded_frames"): BEHIND,
+}
 
 
 def reason(mutant: Mutant) -> str:

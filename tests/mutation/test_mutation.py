@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 
 import pytest
 from tests.mutation.edits import applied
@@ -129,12 +130,15 @@ def test_what_stands_on_several_lines_keeps_them() -> None:
         assert ast.parse("\n".join(lines)) and lines[6].strip() == "loss.backward()", lines
 
 
+watched = cache(sites)
+
+
 def of(name: str, file: str, entry: str) -> list[Mutant]:
-    return [each for each in sites((file, entry)) if each.operator == name]
+    return [each for each in watched((file, entry)) if each.operator == name]
 
 
 def test_only_what_an_entry_runs_is_mutated() -> None:
-    own = sites(("loops.py", "plain_classifier"))
+    own = watched(("loops.py", "plain_classifier"))
     assert {each.operator for each in own} >= {"detached", "removed-activation", "no-step", "zeros-for-target"}
     assert {line for each in own for line in each.lines} <= {*range(15, 28), *range(30, 45)}
 
@@ -161,7 +165,7 @@ def test_a_mutant_is_found_on_its_line(operator: str, nth: int, check: str) -> N
 
 
 def test_the_same_seed_draws_the_same_and_no_edit_twice() -> None:
-    own = [*sites(("loops.py", "plain_classifier")), *sites(("loops.py", "cleared_at_the_end"))]
+    own = [*watched(("loops.py", "plain_classifier")), *watched(("loops.py", "cleared_at_the_end"))]
     assert drawn(own, 3) == drawn(own, 3) != drawn(own, 4)
     queue = drawn(own, 0)["removed-activation"]  # both entries train the same class
     assert len(queue) == 1

@@ -12,11 +12,11 @@ import smokestep
 class Trainer:
     def __init__(self, maximize):
         self.model = nn.Sequential(nn.Linear(6, 12), nn.ReLU(), nn.Linear(12, 3))
-        self.optimizer = torch.optim.Adam(self.model.parameters(), maximize=maximize)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), maximize=maximize)  # BUG?: negative-cross-entropy
 
     def fit_batch(self, batch):
         x, y = batch
-        loss = F.cross_entropy(self.model(x), y)  # BUG?: negative-cross-entropy
+        loss = F.cross_entropy(self.model(x), y)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

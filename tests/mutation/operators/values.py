@@ -26,9 +26,10 @@ def _read(node: Node, program: Program) -> set[int]:
     return _assigns(program.function(node), lambda target: isinstance(given, ast.Name) and text(target) == given.id)
 
 
-def _assigns(tree: ast.AST | None, wanted: Callable[[ast.expr], bool]) -> set[int]:
+def _assigns(tree: ast.AST | None, wanted: Callable[[ast.AST], bool]) -> set[int]:
     assigned = [each for each in ast.walk(tree or ast.Module([], [])) if isinstance(each, ast.Assign)]
-    return {each.lineno for each in assigned if any(map(wanted, each.targets))}
+    parts = {each: [part for target in each.targets for part in ast.walk(target)] for each in assigned}
+    return {each.lineno for each, targets in parts.items() if any(map(wanted, targets))}
 
 
 @operator("`.detach()` behind a layer")

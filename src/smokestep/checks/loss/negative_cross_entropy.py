@@ -78,7 +78,8 @@ def negative_cross_entropy(losses: Losses, flow: Flow, steps: Steps) -> Iterator
         elif alone and all(each.sign == wanted for each in group) and not _adversary(call, flow, steps.optimizers[0]):
             turned = None if maximised else turned_at(flow.graphs[call.step], call.result)
             how = "its optimizer maximises" if maximised else "it enters the loss with a minus sign"
-            line = (turned.line if turned else None) or call.user_line
+            cause = turned.line if turned else steps.optimizers[0].line if maximised else None
+            line = cause or call.user_line
             yield _finding(call, f"`{call.name}` is made as large as possible: {how}", line, Severity.SUSPICION)
     if alone and not maximised and by_hand and all(by_hand) and (op := by_hand[0]):
         yield Finding(
