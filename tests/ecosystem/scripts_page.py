@@ -19,7 +19,7 @@ INTRODUCTION = """# Real scripts
 Training scripts of many makes, written as people write them: plain loops, trainers of several libraries, reinforcement
 learning, generative models, mixed precision, accumulation, averaged weights, checkpoints. They are in
 `tests/ecosystem/scripts`; each was run as `smokestep run SCRIPT ARGUMENTS`, unchanged, in an empty folder and without a
-network. `make scripts` does it again and writes this page.
+network. `make scripts` does it again and writes this page. An empty cell was not measured.
 
 """
 
@@ -33,11 +33,12 @@ def _lines(results: Sequence[Result]) -> Iterator[str]:
     scripts = {run.name: run.script for run in RUNS}
     defects, suspicions = (sum(len(each.found(kind)) for each in results) for kind in ("defect", "suspicion"))
     ended = sum(each.code == 0 for each in results)
-    yield f"{len(results)} runs of {len({scripts[each.name] for each in results})} scripts: {defects} defects,"
-    yield f"{suspicions} suspicions; {ended} ended with exit code 0."
+    made = len({scripts[each.name] for each in results})
+    yield f"{len(results)} runs of {made} scripts: {defects} defects, {suspicions} suspicions; {ended} ended with exit code 0."
     compared = [(each.seconds, each.plain) for each in results if each.plain]
     if compared:
         ratios, more = [a / b for a, b in compared], [a - b for a, b in compared]
+        yield ""
         yield (
             f"Start-up included, a run took {median(ratios):.2f} × the processor time of the script alone until it had "
             f"stepped as often (median of {len(compared)}; {min(ratios):.2f} to {max(ratios):.2f} ×), "
