@@ -34,7 +34,10 @@ def _lines(results: Sequence[Result]) -> Iterator[str]:
     defects, suspicions = (sum(len(each.found(kind)) for each in results) for kind in ("defect", "suspicion"))
     ended = sum(each.code == 0 for each in results)
     made = len({scripts[each.name] for each in results})
-    yield f"{len(results)} runs of {made} scripts: {defects} defects, {suspicions} suspicions; {ended} ended with exit code 0."
+    yield (
+        f"{len(results)} runs of {made} scripts: {defects} defects, {suspicions} suspicions; "
+        f"{ended} ended with exit code 0."
+    )
     compared = [(each.seconds, each.plain) for each in results if each.plain]
     if compared:
         ratios, more = [a / b for a, b in compared], [a - b for a, b in compared]
