@@ -65,8 +65,9 @@ def _taken(trials: Trials, batches: tuple[Batch, ...], declared: int | None) -> 
     counts = [(each.model, batches[each.index]) for each in trials.of_models() if not batches[each.index].why]
     if counts and declared is None:
         for dim in dict.fromkeys(batch.dim for _, batch in counts):
-            told = ", ".join(f"{batch.count} of {model or 'the model'}" for model, batch in counts if batch.dim == dim)
-            yield f"took dimension {dim} to count the samples: {told}"
+            mine = [(batch.count, model or "the model") for model, batch in counts if batch.dim == dim]
+            told = ", ".join(f"{count} samples given to {model}" for count, model in mine)
+            yield f"took dimension {dim} for the batch: {told}"
 
 
 def batch_of(trial: Trial, declared: int | None, graph: Graph) -> Batch:
