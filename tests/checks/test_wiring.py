@@ -12,6 +12,7 @@ from smokestep.checks.wiring.constant_output import constant_output
 from smokestep.checks.wiring.dead_branch import dead_branch
 from smokestep.checks.wiring.frozen_parameter import frozen_parameter
 from smokestep.checks.wiring.gradient_cut import gradient_cut
+from smokestep.checks.wiring.idle_optimizer import idle_optimizer
 from smokestep.checks.wiring.ignored_input import ignored_input
 from smokestep.checks.wiring.lost_update import lost_update
 from smokestep.checks.wiring.nothing_trains import nothing_trains
@@ -237,3 +238,17 @@ def test_constant_output_needs_samples_that_differ() -> None:
     assert isinstance(
         said(constant_output, inputs((OUT,), VALUES, spread=0.0, varied=False), fates())[0], NotApplicable
     )
+
+
+def test_an_optimizer_whose_parameters_take_part_in_nothing_is_idle_if_it_is_stepped_every_time() -> None:
+    both = (replace(optimizer("actor.w"), name="a"), replace(optimizer("critic.w"), name="c"))
+    updates = tuple(Event(i, i // 2, "update", AT, subject="ac"[i % 2]) for i in range(6))
+    absent, present = Fate("actor.w", "conditional"), Fate("critic.w", "trains")
+    (one,) = findings(idle_optimizer, steps(optimizers=both, events=updates), fates(absent, present))
+    assert one.cause == AT and one.subjects == ("actor.w",) and "stepped 3 times" in one.message
+    delayed = updates[1:]
+    assert findings(idle_optimizer, steps(optimizers=both, events=delayed), fates(absent, present)) == []
+    branch = replace(absent, op="linear")
+    assert findings(idle_optimizer, steps(optimizers=both, events=updates), fates(branch, present)) == []
+    (lone,) = said(idle_optimizer, steps(optimizers=both[:1], events=updates), fates(absent))
+    assert isinstance(lone, NotApplicable)

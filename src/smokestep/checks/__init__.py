@@ -116,6 +116,7 @@ TABLE: tuple[str, ...] = (
     "wiring.dead_branch",
     "wiring.frozen_parameter",
     "wiring.gradient_cut",
+    "wiring.idle_optimizer",
     "wiring.ignored_input",
     "wiring.lost_update",
     "wiring.missing_nonlinearity",
