@@ -39,7 +39,7 @@ CONVOLUTIONS: dict[str, dict[str, Any]] = {
     "SuperGATConv": {"heads": 2, "concat": False},
     "GeneralConv": {},
     "HypergraphConv": {},
-    "MixHopConv": {"powers": [0]},
+    "MixHopConv": {"powers": [1]},
     "LGConv": {},
     "WLConvContinuous": {},
 }
