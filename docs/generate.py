@@ -63,13 +63,17 @@ def measured(check: Check) -> Iterator[str]:
     found = counted["checks"].get(check.name)
     if found is None:
         return
-    declared = f", and {found['declared']} where its suspicion is true or tolerable" if found["declared"] else ""
-    yield (
+    text = (
         f"## Measured\n\nTold {found['told']} of {found['pairs']} wrong programs, with the right line in "
-        f"{found['placed']}; {found['twins_silent']} of {found['pairs']} repaired twins are silent. Came to a "
-        f"judgement on {found['judged']} of {counted['healthy']} healthy trainings: {found['false']} false "
-        f"findings{declared} ([detection](../detection.md)).\n"
+        f"{found['placed']}; {found['twins_silent']} of {found['pairs']} repaired twins are silent."
     )
+    if "judged" in found:
+        declared = f", and {found['declared']} where its suspicion is true or tolerable" if found["declared"] else ""
+        text += (
+            f" Came to a judgement on {found['judged']} of {counted['healthy']} healthy trainings: {found['false']} "
+            f"false findings{declared}."
+        )
+    yield f"{text} ([Detection](../detection.md))\n"
 
 
 def printed(check: Check) -> str:
