@@ -16,7 +16,7 @@ from smokestep.findings import Finding, Line, NotApplicable, Open
 CALLED = Line("train.py", 7, "model(batch['x'])")
 
 
-def graph(name: str, *readers: str, uniform: bool = False, other: str = "batch['x']", **more: Any) -> Graph:
+def graph(name: str, *readers: str, uniform: bool = False, other: str = "batch['next_obs']", **more: Any) -> Graph:
     """Value 1 is the field, read by a chain of operations; value 20 is another field, which the model is given."""
     values = {1: Value(1, 0, "input", name, uniform=uniform), 20: Value(20, 0, "input", other)}
     values |= {at + 2: Value(at + 2, 0, "made", op=at) for at in range(len(readers))}
@@ -50,10 +50,17 @@ def test_what_is_left_alone() -> None:
     opaque = graph("batch.done", opaque=(("scripted module", None),))
     assert [type(each) for each in unread_field.judge(Flow((opaque,)), Losses(()))] == [Open]
     assert found(graph("batch.lengths", other="batch.attention_mask")) == []
-    assert found(graph("batch.done", other="batch.attention_mask")) == ["batch.done"]
+    assert found(graph("batch.done", other="batch.attention_mask")) == []
     given = graph("batch.lengths")
     asked = replace(given, calls=(replace(given.calls[0], inputs=(("x", 20), ("lengths", 1))),))
     assert found(asked) == []
+
+
+def test_a_flag_of_the_end_matters_where_what_follows_is_read() -> None:
+    assert found(graph("batch.done", other="batch.s_")) == ["batch.done"]
+    assert found(graph("batch.done", other="batch.returns")) == []
+    unread = graph("batch.done")
+    assert found(replace(unread, ops=(), calls=())) == []
 
 
 def test_targets_that_are_masked_themselves() -> None:

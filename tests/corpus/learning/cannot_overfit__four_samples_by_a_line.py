@@ -16,7 +16,7 @@ class XOR(nn.Module):
         self.out = nn.Linear(8, 1)
 
     def forward(self, x):
-        return self.out(self.activation(self.hidden(x)))
+        return self.out(self.activation(self.hidden(x)))  # BUG?: missing-nonlinearity
 
 
 def training(activation):

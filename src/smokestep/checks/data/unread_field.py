@@ -69,6 +69,10 @@ SORTS = {  # a field of each sort, and what it is good for
     r"((sample|example|importance|loss|is)_)?weights?": "samples are to count by their weights",
     PADDING: "what is padding is to be left out",
 }
+NEXT = (
+    r"next\w*|\w+_next|(new|successor)_\w+|\w+_prime|s2|obs2|s_|ns|sp"  # a state that a flag could stop from counting
+)
+ENDS = next(iter(SORTS))
 COPIES = frozenset({"to", "cuda", "cpu", "float", "long", "bool", "int", "double", "half", "clone", "contiguous"})
 
 
@@ -85,6 +89,11 @@ def unread_field(flow: Flow, losses: Losses) -> Iterator[Finding | NotApplicable
     if any(graph.opaque for graph in flow.graphs):
         yield Open("what runs inside an opaque call may read it")
         return
+    following = [name for name, field in fields.items() if re.fullmatch(NEXT, field)]
+    if not any(_reads(graph, name) for graph in flow.graphs for name in following):
+        sorts = {
+            name: sort for name, sort in sorts.items() if sort != ENDS
+        }  # returns were made outside, with the flags
     read = {sort for name, sort in sorts.items() if any(_reads(graph, name) for graph in flow.graphs)}
     if any(call.ignored for call in losses.calls):
         read.add(PADDING)  # the targets say themselves which of them count

@@ -64,9 +64,9 @@ from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place
 
 
+# `least`: batches in an epoch; of fewer the order matters less.
 @check(severity="suspicion", since="0.1")
 def unshuffled_data(steps: Steps, feeds: Feeds, *, least: int = 4) -> Iterator[Finding | NotApplicable]:
-    """`least`: batches in an epoch; of fewer the order matters less."""
     feed = feeds.training(steps)
     if feed is None or feed.batches is None:
         yield NotApplicable("which data loader feeds the training is not known")

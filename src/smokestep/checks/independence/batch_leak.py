@@ -18,11 +18,10 @@ in dimension 0 (`batch_first=False`, the default), and `dim=0` where `dim=1` was
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.mix = nn.Linear(5, 5)
+        self.mix = nn.Linear(6, 6)
         self.head = nn.Linear(6, 2)
     def forward(self, x):                            # (batch, time, feature)
-        h = x.view(x.shape[0], x.shape[2], x.shape[1])
-        h = self.mix(h).view(x.shape[1], x.shape[0], x.shape[2])
+        h = torch.relu(self.mix(x)).view(x.shape[1], x.shape[0], x.shape[2])
         return self.head(h.mean(0))
 
 def training():
@@ -43,10 +42,10 @@ def training():
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.mix = nn.Linear(5, 5)
+        self.mix = nn.Linear(6, 6)
         self.head = nn.Linear(6, 2)
     def forward(self, x):                            # (batch, time, feature)
-        h = self.mix(x.transpose(1, 2)).permute(2, 0, 1)
+        h = torch.relu(self.mix(x)).transpose(0, 1)
         return self.head(h.mean(0))
 
 def training():

@@ -57,9 +57,9 @@ from smokestep.evidence.steps import Event, Optimizer, Steps
 from smokestep.findings import Finding, Line, NotApplicable, Place
 
 
+# `least`: so many in a row; two optimizers of one update each may be two phases.
 @check(severity="defect", since="0.1")
 def recreated_optimizer(steps: Steps, *, least: int = 3) -> Iterator[Finding | NotApplicable]:
-    """`least`: so many in a row; two optimizers of one update each may be two phases."""
     updates = {each.name: [e for e in steps.of("update") if e.subject == each.name] for each in steps.optimizers}
     if not any(updates.values()):
         yield NotApplicable("no optimizer was stepped")

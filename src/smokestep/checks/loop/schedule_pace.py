@@ -68,9 +68,9 @@ from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place
 
 
+# `share`: of one pass over the data, within which the rate is gone.
 @check(severity="suspicion", since="0.1")
 def schedule_pace(steps: Steps, feeds: Feeds, *, share: float = 0.25) -> Iterator[Finding | NotApplicable]:
-    """`share`: of one pass over the data, within which the rate is gone."""
     feed, calls = feeds.training(steps), [event for event in steps.of("scheduler") if not event.detail.get("explicit")]
     if steps.own_loop or not calls or feed is None or feed.batches is None:
         yield NotApplicable("no scheduler was stepped" if not calls else "how long an epoch is, is not known")

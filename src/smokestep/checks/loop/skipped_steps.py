@@ -63,9 +63,9 @@ from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place, Severity
 
 
+# `least`: so many skipped updates in a row; eight halvings bring a scale of 65536 to 256.
 @check(severity="defect", since="0.1", explains=("nothing-trains", "lost-update"))
 def skipped_steps(steps: Steps, *, least: int = 8) -> Iterator[Finding | NotApplicable]:
-    """`least`: so many skipped updates in a row; eight halvings bring a scale of 65536 to 256."""
     updates = steps.of("update")
     if not any(event.detail.get("skipped") for event in updates):
         yield NotApplicable("no update was skipped by a gradient scaler")

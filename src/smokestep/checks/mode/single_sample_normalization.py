@@ -53,7 +53,7 @@ from collections.abc import Iterator
 from smokestep.check import check
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.steps import Steps
-from smokestep.findings import Finding, NotApplicable, Place
+from smokestep.findings import Finding, NotApplicable, Place, Severity
 
 NORMALIZATIONS = ("batch_norm", "instance_norm", "layer_norm", "group_norm", "other")
 REFUSED = ("Expected more than 1 value per channel", "Expected more than 1 spatial element")
@@ -85,13 +85,15 @@ def single_sample_normalization(modes: Modes, steps: Steps) -> Iterator[Finding 
             what = f"{layer.class_name} normalizes over one value: only its sign is left"
         else:
             what = f"{layer.class_name} normalizes over one value: its output is the same for every input"
+        cause = layer.built or single[-1].line
         yield Finding(
             what,
             where=Place.of(layer.path, single[-1].line),
-            cause=layer.built or single[-1].line,
+            cause=cause,
             hint="drop the last incomplete batch, or use a normalization that needs no batch"
             if batched
             else "normalize over a dimension that has more than one entry",
+            severity=Severity.SUSPICION if cause and cause.installed else None,
             subjects=(layer.path,),
             related=((steps.error_line, "raised here"),) if batched and steps.error_line else (),
             data={"samples": 1, "runs": len(single)},

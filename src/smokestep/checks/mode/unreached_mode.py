@@ -20,7 +20,7 @@ class Net(nn.Module):
 
     def forward(self, x):
         for layer, drop in zip(self.layers, self.drops):
-            x = layer(drop(x))
+            x = layer(drop(x.tanh()))
         return x
 
 def training():
@@ -45,7 +45,7 @@ class Net(nn.Module):
 
     def forward(self, x):
         for layer, drop in zip(self.layers, self.drops):
-            x = layer(drop(x))
+            x = layer(drop(x.tanh()))
         return x
 
 def training():
