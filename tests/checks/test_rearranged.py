@@ -50,6 +50,8 @@ def test_dimensions_in_another_order_are_told(before: tuple[int, ...], after: tu
         ((8, 3, 10, 12), (8, 360)),
         ((4, 6, 10), (4, 3, 20)),  # frames stacked in twos
         ((4, 1, 7), (4, 7, 1)),
+        ((2, 4, 4, 8), (2, 32, 4)),  # four numbers of each anchor at each place of a map
+        ((2, 32, 4), (2, 4, 4, 8)),
         ((6, 4), (4, 6)),  # the batch is torn: another check's
         ((4, 0, 3), (4, 3, 0)),
     ],

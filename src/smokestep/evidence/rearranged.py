@@ -50,6 +50,8 @@ def _reordered(before: Shape, after: Shape) -> bool:
     """Whether one shape is the other's dimensions in another order, some of them merged."""
     if len(before) < 2 or len(after) < 2 or max(len(before), len(after)) > MOST:
         return False
+    if (len(after) == 2 and before[-1] % after[-1] == 0) or (len(before) == 2 and after[-1] % before[-1] == 0):
+        return False  # the last dimension is split, and what is left of it counts with those before; or the reverse
     fine, coarse = (before, after) if len(before) >= len(after) else (after, before)
     return _assigned(fine, coarse)
 
