@@ -251,3 +251,23 @@ def equal_and_unusual_betas() -> smokestep.Training:
         return loss
 
     return smokestep.Training(step, torch.randn(12, 8))
+
+
+@healthy()
+def lbfgs_made_anew_for_each_batch():
+    """Its history belongs to one batch, and is used within one step."""
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def step(batch):
+        x, y = batch
+        optimizer = torch.optim.LBFGS(model.parameters(), max_iter=8, line_search_fn="strong_wolfe")
+
+        def closure():
+            optimizer.zero_grad()
+            loss = F.mse_loss(model(x), y)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+
+    return smokestep.Training(step, (torch.randn(16, 4), torch.randn(16, 1)))
