@@ -73,6 +73,10 @@ def measured(check: Check) -> Iterator[str]:
             f" Came to a judgement on {found['judged']} of {counted['healthy']} healthy trainings: {found['false']} "
             f"false findings{declared}."
         )
+        others = json.loads((ROOT / "docs/ecosystem.json").read_text())
+        spoke, silent = (others[key].get(check.name, 0) for key in ("spoke", "passed"))
+        told = f"spoke on {spoke}, each [explained](../ecosystem.md)" if spoke else "spoke on none"
+        text += f" Of {others['models']} models of other people's libraries it passed {silent} and {told}."
     yield f"{text} ([Detection](../detection.md))\n"
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .examined import Row
 from .models import LIBRARIES, names
-from .page import PAGE, explanations, page, unexplained
+from .page import FIGURES, PAGE, explanations, figures, page, unexplained
 from .sample import SAMPLE
 from .worker import Worker
 
@@ -102,6 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = results()
     if args.write:
         PAGE.write_text(page(rows, explanations()))
+        FIGURES.write_text(json.dumps(figures(rows), indent=1) + "\n")
     return int(any(unexplained(row, explanations()) for row in rows if row.name in set(wanted)))
 
 

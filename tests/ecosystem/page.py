@@ -22,6 +22,7 @@ else:
     import tomli as tomllib
 
 PAGE = Path(__file__).parents[2] / "docs" / "ecosystem.md"
+FIGURES = PAGE.with_suffix(".json")  # for the page of each check
 EXPLAINED = Path(__file__).with_name("explained.toml")
 PACKAGES = (
     "torch",
@@ -125,6 +126,14 @@ def page(rows: Sequence[Row], known: Sequence[Explanation]) -> str:
     ]
     lines += [f"- `{row.name}`: {_cell(row.why)}" for row in rows if row.outcome in ("not built", "too slow")]
     return "\n".join(lines) + "\n"
+
+
+def figures(rows: Sequence[Row]) -> dict[str, Any]:
+    """How many models there were, and by check on how many it passed, and on how many it spoke."""
+    examined = [row for row in rows if row.outcome == "examined"]
+    passed = Counter(check for row in examined for check in row.passed)
+    spoke = Counter(check for row in examined for check in {each.check for each in row.alarms})
+    return {"models": len(examined), "passed": dict(sorted(passed.items())), "spoke": dict(sorted(spoke.items()))}
 
 
 def _alarms(rows: Sequence[Row], known: Sequence[Explanation]) -> list[str]:
