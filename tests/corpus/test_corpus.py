@@ -3,6 +3,8 @@
 A case is a file with two functions, `buggy()` and `fixed()`, each of which builds a `Training`. On the line that must be
 named as cause stands `# BUG: check-name` for a defect or `# BUG?: check-name` for a suspicion, followed, where it is part
 of the promise, by the full names of the parameters or modules concerned, or patterns of them (`critic.*`).
+
+The cases are parameters of the module, so that the tests of one stand together, and one process examines it once.
 """
 
 from __future__ import annotations
@@ -48,14 +50,14 @@ def named(finding: smokestep.Finding) -> list[str]:
     return (finding.where.path or "").split(", ")
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES, scope="module")
 def test_buggy_names_the_check_and_the_line(case: str) -> None:
     report = examined(case, "buggy")
     found = sorted((each.check, each.cause.line if each.cause else 0) for each in report.findings)
     assert found == sorted(expected(CASES[case])), told(report)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES, scope="module")
 def test_buggy_is_as_sure_as_marked(case: str) -> None:
     report = examined(case, "buggy")
     found = {each.check: str(each.severity and each.severity.value) for each in report.findings}
@@ -64,7 +66,9 @@ def test_buggy_is_as_sure_as_marked(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [name for name, path in CASES.items() if any(m["subjects"] for m in expected(path).values())]
+    "case",
+    [name for name, path in CASES.items() if any(m["subjects"] for m in expected(path).values())],
+    scope="module",
 )
 def test_buggy_names_the_parameters(case: str) -> None:
     report = examined(case, "buggy")
@@ -76,13 +80,13 @@ def test_buggy_names_the_parameters(case: str) -> None:
         assert [each for each in patterns if not any(fnmatchcase(name, each) for name in names)] == [], told(report)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES, scope="module")
 def test_buggy_names_its_own_file(case: str) -> None:
     report = examined(case, "buggy")
     assert {Path(each.cause.file).name for each in report.findings if each.cause} == {CASES[case].name}, told(report)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", CASES, scope="module")
 def test_fixed_is_silent(case: str) -> None:
     assert told(examined(case, "fixed")) == []
 
