@@ -41,6 +41,20 @@ def score_matching_with_its_square_written_out() -> smokestep.Training:
 
 
 @healthy()
+def slopes_of_a_teacher_fitted_with_their_square_written_out() -> smokestep.Training:
+    """The teacher's parameters could be trained, and this loss trains them not."""
+    teacher = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def loss(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        inputs = x.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(teacher(inputs).sum(), inputs)
+        said = model(x)
+        return said.pow(2).sum(1).mean() - 2 * (said * slope).sum(1).mean() + slope.pow(2).sum(1).mean()
+
+    return trained(nn.Linear(8, 8), loss, (torch.randn(12, 8),))
+
+
+@healthy()
 def energy_with_a_quadratic_part_and_samples_by_langevin() -> smokestep.Training:
     """The quadratic part of the samples' energy has no parameter, so it has no gradient; the samples need none."""
 
