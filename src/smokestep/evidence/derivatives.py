@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from smokestep.evidence.flow import Graph, Op
 from smokestep.evidence.origins import VIEWS
@@ -19,8 +19,12 @@ def without_graph(op: Op) -> bool:
     return op.name == "grad" and op.grad and not op.args.get("create_graph")
 
 
-def taken_without_graph(graph: Graph, term: int) -> Op | None:
-    """The derivative that a term without gradient was computed from, if nobody said that it is to have none."""
+def taken_without_graph(graph: Graph, term: int, root: int) -> Op | None:
+    """The derivative that a term without gradient was computed from, if nobody said that it is to have none.
+
+    A derivative of what this loss does not train (the score of a known noise, a teacher's slope) is data. One that
+    moved a sample which a layer reads afterwards (Langevin's steps, adversarial inputs) was taken for the sample.
+    """
     maker = graph.maker(term)
     if maker is None or graph.values[term].requires_grad or (maker.name in SCALES and 0 in maker.args.values()):
         return None
@@ -28,7 +32,23 @@ def taken_without_graph(graph: Graph, term: int) -> Op | None:
     between = [op for op in graph.ops if not before.isdisjoint(op.makes)]
     if any((op.name in FRESH or not op.grad or op.escapes) and op.name != "grad" for op in between):
         return None
-    return next((op for op in between if without_graph(op)), None)
+    taken = [op for op in between if without_graph(op) and _trained(graph, op, root)]
+    return None if any(_moved_a_sample(graph, op, before) for op in taken) else next(iter(taken), None)
+
+
+def _trained(graph: Graph, grad: Op, root: int) -> bool:
+    """Whether a parameter, or something unknown, enters what is differentiated and gets gradient from this root."""
+    before = graph.backward_of(grad.reads) & graph.backward_of([root], through=graph.passes_gradient)
+    return any(graph.values[each].kind in ("parameter", "unknown") for each in before if each in graph.values)
+
+
+def _moved_a_sample(graph: Graph, grad: Op, before: Set[int]) -> bool:
+    """Whether what was made of the derivative on its way to the term is read beside a parameter."""
+    made = graph.forward_of(grad.makes, through=lambda op: not before.isdisjoint(op.makes)) & before
+    return any(
+        not made.isdisjoint(op.reads) and any(graph.values[read].kind == "parameter" for read in op.reads)
+        for op in graph.ops
+    )
 
 
 def norms(graph: Graph) -> Iterator[tuple[Op, Op]]:

@@ -104,7 +104,9 @@ def not_finite_in(graph: Graph, steps: Steps) -> Iterator[NotFinite]:
     if op is not None:
         bad = [made for made in op.makes if _bad(graph.values[made].peak)]
         touched = graph.forward_of(bad, through=lambda each: any(_bad(graph.values[made].peak) for made in each.makes))
-        scaling = skipped and not graph.roots.isdisjoint(op.makes)  # the scaled loss overflowed: the scale shrinks
+        # The scaled loss overflowed: the scale shrinks, or its gradients, which do not depend on its value, are finite.
+        unhurt = bare(op.name) == "mul" and any(move.received is not None for move in moves) and not poisoned
+        scaling = (skipped or unhurt) and not graph.roots.isdisjoint(op.makes)
         lost = any(root in touched and _bad(graph.values[root].peak) for root in graph.roots)
         peaks, grown = [graph.values[made].peak for made in bad], _grown(graph, op, steps)
         yield _found(graph, op, "forward", peaks, lost and not scaling and (unguarded or skipped), detail=grown)

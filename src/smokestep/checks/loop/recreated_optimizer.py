@@ -66,7 +66,9 @@ def recreated_optimizer(steps: Steps, *, least: int = 3) -> Iterator[Finding | N
         return
     alike: dict[tuple[Line | None, str, frozenset[str]], list[Optimizer]] = {}
     for each in steps.optimizers:
-        if each.born is not None and updates[each.name] and not each.needs_closure:  # L-BFGS uses it within one step
+        keeps = any(group.betas == () or any(group.betas) for group in each.groups)  # betas of 0 keep no average
+        # L-BFGS uses what it keeps within one step.
+        if each.born is not None and updates[each.name] and keeps and not each.needs_closure:
             held = frozenset(name for group in each.groups for name in group.parameters)
             alike.setdefault((each.line, each.kind, held), []).append(each)
     written = steps.of("manual")

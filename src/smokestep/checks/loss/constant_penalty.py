@@ -69,7 +69,7 @@ def constant_penalty(flow: Flow) -> Iterator[Said]:
     for graph in graphs:
         for root in sorted(graph.roots):
             for value, _ in terms(graph, root):
-                taken = taken_without_graph(graph, value)
+                taken = taken_without_graph(graph, value, root)
                 if taken is None or taken.caller in told:
                     continue
                 told.add(taken.caller)
