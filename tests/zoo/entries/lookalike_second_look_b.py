@@ -1,4 +1,4 @@
-"""Adversaries whose discriminator compares data with generated samples: one loss reads two of its calls."""
+"""Adversaries whose loss compares two outputs of a discriminator; sorted labels that are served in another order."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 import smokestep
 
@@ -51,3 +52,35 @@ def relativistic_pairs_with_one_label() -> smokestep.Training:
         lambda real, fake: binary(real - fake, torch.ones_like(real)),
         lambda real, fake: binary(fake - real, torch.ones_like(real)),
     )
+
+
+class Mixed(Dataset):
+    """Keeps its labels sorted by class, and serves them in an order of its own."""
+
+    def __init__(self):
+        self.labels = [i // 30 for i in range(120)]
+        self.order = torch.randperm(120).tolist()
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: int):
+        label = self.labels[self.order[index]]
+        return torch.randn(8) + label, label
+
+
+@healthy()
+def data_set_that_mixes_its_sorted_labels_itself() -> smokestep.Training:
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    optimizer = torch.optim.Adam(model.parameters())
+    batches = iter(DataLoader(Mixed(), batch_size=16))
+
+    def step() -> torch.Tensor:
+        x, y = next(batches)
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return smokestep.Training(step)
