@@ -10,6 +10,7 @@ import pytest
 from smokestep.checks.data.unshuffled_data import unshuffled_data
 from smokestep.checks.loop.schedule_pace import schedule_pace
 from smokestep.evidence.feeds import Feed, Feeds
+from smokestep.evidence.losses import LossCall, Losses, Operand
 from smokestep.evidence.steps import Event, Group, Optimizer, Steps
 from smokestep.findings import Finding, Line
 
@@ -30,8 +31,8 @@ def steps(spent: int | None = 135, calls: int = 1, backwards: int = 1, **more: A
     return Steps(3, tuple(events), (), (), (optimizer,), (None,) * 3, **more)
 
 
-def found(check: Any, made: Steps, *feeds: Feed) -> list[Finding]:
-    return [each for each in check.judge(made, Feeds(feeds)) if isinstance(each, Finding)]
+def found(check: Any, made: Steps, feed: Feed, *others: Any) -> list[Finding]:
+    return [each for each in check.judge(made, Feeds((feed,)), *others) if isinstance(each, Finding)]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,15 @@ def test_schedule_pace(made: Steps, feed: Feed, wrong: bool) -> None:
     ],
 )
 def test_unshuffled_data(feed: Feed, wrong: bool) -> None:
-    assert bool(found(unshuffled_data, steps(), feed)) is wrong
+    assert bool(found(unshuffled_data, steps(), feed, Losses(()))) is wrong
+
+
+@pytest.mark.parametrize(("shape", "high", "wrong"), [((8,), 0.0, True), ((8,), 3.0, False), ((8, 5), 3.0, True)])
+def test_a_data_set_that_mixes_sorted_labels_itself(shape: tuple[int, ...], high: float, wrong: bool) -> None:
+    scores = Operand(1, (8, 10), "float32", -1.0, 1.0, True)
+    labels = Operand(2, shape, "int64", 0.0, high, False)
+    losses = Losses((LossCall(0, "cross_entropy", scores, labels, 3, 2.3, classes=10),))
+    assert bool(found(unshuffled_data, steps(), SORTED, losses)) is wrong
 
 
 def test_the_loader_of_a_training_is_the_last_one_begun_before_it() -> None:

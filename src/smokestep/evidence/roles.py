@@ -39,7 +39,8 @@ class Push:
     on, and which this backward pass moved as well. `linear`: the loss is linear in the outputs. `used`: position and
     number of dimensions of the outputs that the loss depends on. `scales`: networks whose log-probabilities the outputs
     were multiplied with, and which it moved as well. `movers`: the optimizers that moved those of the two. `sign`: of
-    d loss / d output, if it is the same throughout. `target`: the one number that a loss compares the outputs with.
+    d loss / d output, if it is the same throughout. `target`: the one number that every loss compares the outputs with,
+    None where one compares what this call and another of the network gave (a relativistic discriminator).
     `origin`: what the networks in `over` were given: elements of the batch by name, "noise" drawn in the step, "" for
     data without a name.
     `custom`: a custom autograd function lies on the way. `stale`: the update used gradients that one had used before.
@@ -188,12 +189,19 @@ def _push(
         used=tuple((i, len(graph.values[v].shape)) for i, v in enumerate(call.outputs) if v in needed),
         scales=_scales(graph, path, ops, {each for each in moved if each != call.model}),
         sign=_sign(graph, [value for value in call.outputs if value in needed], even),
-        target=next((targets[value] for value in sorted(path) if value in targets), None),
+        target=_target(graph, call, path, targets),
         origin=_origin(graph, origin),
         fitted=any(bare(op.name) in REGRESSIONS for op in ops),
         through=tuple((each.model, _sign(graph, [v for v in each.outputs if v in needed], even)) for each in later),
         custom=any(op.outer for op in (*ops, *between)),
     )
+
+
+def _target(graph: Graph, call: Call, path: frozenset[int], targets: Mapping[int, float | None]) -> float | None:
+    others = [v for each in graph.calls if each.model == call.model and each.index != call.index for v in each.outputs]
+    mixed = graph.forward_of(others, graph.passes_gradient)
+    wanted = {targets[value] for value in path if value in targets}
+    return wanted.pop() if len(wanted) == 1 and not any(v in mixed for v in path if v in targets) else None
 
 
 def _origin(graph: Graph, values: frozenset[int]) -> frozenset[str]:

@@ -60,20 +60,23 @@ from collections.abc import Iterator
 
 from smokestep.check import check
 from smokestep.evidence.feeds import Feeds
+from smokestep.evidence.losses import Losses
 from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place
 
 
 # `least`: batches in an epoch; of fewer the order matters less.
 @check(severity="suspicion", since="0.1")
-def unshuffled_data(steps: Steps, feeds: Feeds, *, least: int = 4) -> Iterator[Finding | NotApplicable]:
+def unshuffled_data(steps: Steps, feeds: Feeds, losses: Losses, *, least: int = 4) -> Iterator[Finding | NotApplicable]:
     feed = feeds.training(steps)
     if feed is None or feed.batches is None:
         yield NotApplicable("which data loader feeds the training is not known")
         return
     size = feed.batch_size or 0
     several = feed.classes is not None and feed.classes > 1 and size > 1
-    if feed.sequential and several and feed.batches >= least and feed.alike >= size:
+    targets = [group[0].target for group in losses.trained() if group[0].target and group[0].classes]
+    mixed = any(each.shape == (size,) and each.low != each.high for each in targets)  # the data set does it itself
+    if feed.sequential and several and feed.batches >= least and feed.alike >= size and not mixed:
         yield Finding(
             f"the labels of {feed.dataset} are sorted by class and the loader does not shuffle: "
             f"the first {feed.alike // size} of {feed.batches} batches hold one of {feed.classes} classes",
