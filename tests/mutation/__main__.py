@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import random
 import sys
 from collections import Counter
@@ -15,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from .mutants import Fate, Mutant, Row, drawn, fate, files, judged, sites
+from .mutants import Fate, Mutant, Row, bounded, drawn, fate, files, judged, sites
 from .operators import OPERATORS
 from .page import page
 
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(args.only or ()) - set(OPERATORS):
         parser.error(f"no such operator: {', '.join(sorted(unknown))}; there are {', '.join(OPERATORS)}")
     fates: Counter[tuple[str, Fate]] = Counter()
-    with ProcessPoolExecutor(args.jobs, get_context("spawn"), gc.freeze) as pool:
+    with ProcessPoolExecutor(args.jobs, get_context("spawn"), bounded) as pool:
         places = sorted((file, name) for name, file in files().items() if not args.entry or name in args.entry)
         random.Random(args.seed).shuffle(places)
         places = sorted(places[: args.trainings])

@@ -5,9 +5,13 @@ The same seed draws the same mutants of the same zoo.
 
 from __future__ import annotations
 
+import gc
 import random
+import signal
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -25,7 +29,12 @@ from .edits import Edit, applied
 from .operators import OPERATORS
 from .program import FOLDER, loaded, ran, same, watched
 
+if sys.platform != "win32":
+    import resource
+
 Fate = Literal["invalid", "equivalent", "changed"]
+MEMORY = 8 << 30  # bytes of address space: one mutant asked for 63 GiB, and the machine stood still
+SECONDS = 120  # for one mutant, run or examined
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +143,37 @@ def _original(file: str, name: str) -> dict[str, torch.Tensor]:
         return ran(entry)
 
 
+def bounded() -> None:
+    """Prepare a worker: a mutant may ask for more memory than there is, and is then told so."""
+    gc.freeze()
+    if sys.platform != "win32":
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+@contextmanager
+def in_time() -> Iterator[None]:
+    """Raise `TimeoutError` where a mutant goes on for ever."""
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+
+    def late(*_: object) -> None:
+        raise TimeoutError(f"more than {SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def fate(mutant: Mutant) -> Fate:
     """What the mutation does to a run of the steps without smokestep."""
     torch.set_num_threads(1)
     try:
-        with loaded(mutant.source, mutant.entry) as entry:
+        with in_time(), loaded(mutant.source, mutant.entry) as entry:
             result = ran(entry)
     except Exception:
         return "invalid"
@@ -147,6 +182,14 @@ def fate(mutant: Mutant) -> Fate:
 
 def judged(mutant: Mutant) -> Row:
     """Examine a mutant that changes behaviour."""
+    try:
+        with in_time():
+            return _judged(mutant)
+    except (TimeoutError, MemoryError) as error:
+        return Row(mutant, (), (), f"the examination was ended: {error}")
+
+
+def _judged(mutant: Mutant) -> Row:
     torch.set_num_threads(1)
     with loaded(mutant.source, mutant.entry) as entry:
         report = _examined(entry)
