@@ -15,7 +15,7 @@ from smokestep.checks.learning.hasty_updates import hasty_updates
 from smokestep.checks.learning.learns_nothing_from_input import learns_nothing_from_input
 from smokestep.checks.learning.stands_still import stands_still
 from smokestep.evidence.descent import Descent
-from smokestep.evidence.flow import Backward, Graph, Op, Value
+from smokestep.evidence.flow import Backward, Graph, Op, Value, ValueKind
 from smokestep.evidence.learning import Blind, Course, Learning, no_floor
 from smokestep.evidence.losses import LossCall, Operand
 from smokestep.evidence.steps import Event, Group, Movement, Optimizer, Parameter, Steps
@@ -122,12 +122,12 @@ def call(name: str = "mse_loss", target: Operand | None = None, **known: object)
     return LossCall(0, name, operand(1), target or operand(2), 3, 0.5, sign=1, **known)  # type: ignore[arg-type]
 
 
-def graph(kind: str = "input", name: str = "batch[1]", more: bool = False) -> Graph:
+def graph(kind: ValueKind = "input", name: str = "batch[1]", more: bool = False) -> Graph:
     """Value 1 comes from a parameter, 2 is the target, 3 the loss; with `more`, 5 adds a parameter to it."""
     values = {
         0: Value(0, 0, "parameter", "w"),
         1: Value(1, 0, "made", op=0),
-        2: Value(2, 0, kind, name),  # type: ignore[arg-type]
+        2: Value(2, 0, kind, name),
         3: Value(3, 0, "made", op=1),
         5: Value(5, 0, "made", op=2),
     }

@@ -33,7 +33,7 @@ if sys.platform != "win32":
     import resource
 
 Fate = Literal["invalid", "equivalent", "changed"]
-MEMORY = 8 << 30  # bytes of address space: one mutant asked for 63 GiB, and the machine stood still
+MEMORY = 8 << 30  # bytes of address space: one mutant came to hold 14 GiB, and the sweep stood still
 SECONDS = 120  # for one mutant, run or examined
 
 

@@ -72,7 +72,8 @@ def dropped_result(node: Node, program: Program) -> Iterator[Made]:
 
 @operator("a layer is left out: its input goes on", harmless="a network with fewer layers is a network", shows=_built)
 def skipped_layer(node: Node, program: Program) -> Iterator[Made]:
-    if _layer(node, program) and program.function(node).name.startswith("forward"):  # type: ignore[union-attr]
+    function = program.function(node)
+    if _layer(node, program) and function is not None and function.name.startswith("forward"):
         assert isinstance(node, ast.Call)
         yield text(node.args[0])
 
@@ -89,7 +90,8 @@ def old_input(node: Node, program: Program) -> Iterator[Made]:
 
 @operator("a model is given zeros for its input")
 def zeros_for_input(node: Node, program: Program) -> Iterator[Made]:
-    if _layer(node, program) and not program.function(node).name.startswith("forward"):  # type: ignore[union-attr]
+    function = program.function(node)
+    if _layer(node, program) and function is not None and not function.name.startswith("forward"):
         assert isinstance(node, ast.Call)
         yield ((node.args[0], f"torch.zeros_like({text(node.args[0])})"),)
 
