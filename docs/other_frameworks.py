@@ -1,7 +1,7 @@
 """What each framework's backend judges: the parts of check pages and the table that say it, read off the code.
 
-An example in another framework than PyTorch is a pair of files in `docs/frameworks/`, which tests run; a gap is a row of
-`smokestep.backends.gaps`, which tests prove.
+An example in another framework than PyTorch is a pair of files in `docs/frameworks/`, which tests run; a gap is a row
+of `smokestep.backends.gaps`, which tests prove.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def table() -> str:
     """Every check, and whether each backend judges it; the reasons below."""
     text = (
         "# What is judged in which framework\n\nThe same checks read the same evidence, whatever framework gave it. "
-        "`yes`: judged, and proven by an example that tests run. `open`: the fault exists there and is not seen yet, so the "
+        "`yes`: judged. `open`: the fault exists there and is not seen yet, so the "
         "verdict is `open`, never `pass`. `–`: not applicable, what it is about does not exist there.\n"
     )
     reasons = ""
