@@ -2,11 +2,12 @@
 PYTHON ?= python3
 JOBS ?= 2
 COUNT ?= 200
+DEVICE ?= cuda
 BIN := .venv/bin
 READY := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation scripts ecosystem ecosystem-sample test-keras
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation scripts ecosystem ecosystem-sample test-keras accelerator
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -89,6 +90,9 @@ $(KERAS): pyproject.toml constraints.txt
 
 test-keras: $(KERAS)  ## the tests of Keras and TensorFlow, in an environment of their own (TensorFlow is large)
 	OMP_NUM_THREADS=1 .venv-keras/bin/python -m pytest -q -n $(JOBS) --dist worksteal tests/keras
+
+accelerator: $(READY)  ## zoo and corpus on a GPU, on a machine that has one: DEVICE=cuda
+	.venv/bin/python -m tests.accelerator --device $(DEVICE) --jobs $(JOBS)
 
 wheel: $(READY)  ## build the wheel, install it elsewhere and use it there
 	$(BIN)/python -m pytest -q tests/test_wheel.py
