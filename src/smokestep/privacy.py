@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 # framework module -> the backend that knows it, in order of preference
-BACKENDS = {"torch": "smokestep.backends.torch"}
+BACKENDS = {each: f"smokestep.backends.{each}" for each in ("torch", "jax", "tensorflow")}
 
 
 def loaded() -> dict[str, str]:
