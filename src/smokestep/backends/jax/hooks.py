@@ -230,6 +230,7 @@ def _marked_gradients(key: int, given: Any, avals: Any, result: Any) -> Any:
         ad.instantiate_zeros(each) if isinstance(each, ad.Zero) else each
         for each in jax.tree_util.tree_leaves(given, is_leaf=lambda x: isinstance(x, ad.Zero))
     ]
+    cts = [each for each in cts if getattr(each, "dtype", None) != jax.dtypes.float0]
     leaves, tree = jax.tree_util.tree_flatten(result)
     real = [i for i, each in enumerate(leaves) if hasattr(each, "dtype") and each.dtype != jax.dtypes.float0]
     outs = backward_p.bind(
