@@ -40,6 +40,13 @@ def seed_everything(seed: int) -> tuple[str, ...]:
     return tuple(seeded)
 
 
+def reset() -> None:
+    """Forget what a framework keeps for the process (names that are counted on, a default graph), where it does."""
+    for state in _states().values():
+        if forget := getattr(state, "reset", None):
+            forget()
+
+
 @dataclass(slots=True)
 class Leaks:
     """What a guarded block left changed, by name ("default dtype", "torch RNG"); filled when the block ends."""

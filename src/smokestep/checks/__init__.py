@@ -47,6 +47,7 @@ TABLE: tuple[str, ...] = (
     "loop.stale_gradients",
     "loop.step_before_backward",
     "loop.swapped_betas",
+    "loop.unapplied_update",
     "loop.uneven_accumulation",
     "loop.zero_learning_rate",
     "loss.bottomless_loss",

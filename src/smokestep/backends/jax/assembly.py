@@ -35,11 +35,11 @@ class Assembly:
     ) -> None:
         self.turns, self.leaves, self.training, self.error, self.seconds = turns, leaves, training, error, seconds
         self.live = live
-        self.updates: list[list[Update]] = [updates(turn, tops) for turn in turns]
+        aside = {path for path, leaf in leaves.items() if leaf.role != "leaf"}
+        self.updates: list[list[Update]] = [updates(turn, tops, aside) for turn in turns]
         chosen = naming.differentiated(turns)
         self.chosen = chosen
         self.held: list[Held] = naming.optimizers(tops, leaves, turns, self.updates, chosen)
-        aside = {path for path, leaf in leaves.items() if leaf.role != "leaf"}
         everything = [path for each in self.held for path in each.holds if path not in aside]
         self.names: Names = naming.named(leaves, chosen, everything)
         self.known = {**self.names.parameters, **self.names.statistics}
@@ -176,10 +176,8 @@ class Assembly:
                 )
             for held in self.held:
                 for update in held.updates.get(turn.step, ()):
-                    if not update.applied and not held.accumulates:
-                        continue
                     names = self._given(turn, update, held)
-                    detail = {"closure": False, "closure_backwards": 0, "skipped": held.accumulates and not update.applied}
+                    detail = {"closure": False, "closure_backwards": 0, "skipped": False, "applied": bool(update.applied)}
                     found.append(Event(update.index, turn.step, "update", update.line, held.name, names, detail))
             for update in changes:
                 if update.by_hand:
@@ -254,15 +252,13 @@ class Assembly:
             if path not in held.holds:
                 continue
             for update in held.updates.get(turn.step, ()):
-                if not update.applied:
-                    continue
+                if update.rate is not None:
+                    return update.rate
                 size = update.applied.get(path)
                 size = moved if size is None else size
-                if held.kind == "SGD" and gradient:
+                if size and held.kind == "SGD" and gradient:
                     return float(size / gradient)
-                if not size and gradient is None:
-                    return max((each or 0.0 for each in update.applied.values()), default=0.0)
-                return float(size)
+                return float(size) if size else None
         return None
 
     def _parameters(self, movements: Sequence[Movement]) -> tuple[Parameter, ...]:
@@ -293,8 +289,7 @@ class Assembly:
                 continue
             own = [move for move in movements if move.parameter in names and move.rate is not None]
             rates = tuple(
-                max((move.rate or 0.0 for move in own if move.step == step), default=0.0)
-                for step in sorted({move.step for move in own})
+                max(move.rate or 0.0 for move in own if move.step == step) for step in sorted({move.step for move in own})
             )
             lines = [update.line for each in held.updates.values() for update in each]
             keeps = held.kind != "SGD" or any(

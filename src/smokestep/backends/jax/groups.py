@@ -12,6 +12,7 @@ from typing import Any
 from smokestep.backends.jax import frames, vocabulary
 from smokestep.backends.jax.sketch import MARKERS, Plain, Sketch, Step
 
+UPDATES = frozenset("update update_fn apply_updates".split())
 REDUCTIONS = frozenset("reduce_sum reduce_max reduce_min reduce_prod argmax argmin cumsum".split())
 
 
@@ -33,11 +34,10 @@ class Group:
 
     @property
     def optimizing(self) -> bool:
-        """Whether an optimizer library does it."""
+        """Whether an optimizer library does it: a transformation's update, or its being applied."""
         return any(
-            place.startswith("optax/") and not place.startswith("optax/losses")
+            frame.function.split(".")[-1] in UPDATES and frames.library(frame.file).startswith("optax/")
             for frame in frames.calls(self.path)[0]
-            if (place := frames.library(frame.file))
         )
 
     def within(self, function: str) -> bool:

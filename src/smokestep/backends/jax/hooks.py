@@ -242,10 +242,10 @@ def _marked_gradients(key: int, given: Any, avals: Any, result: Any) -> Any:
 
 
 def names_of(primals: Any) -> tuple[str, ...]:
-    """The path of every leaf of what is differentiated."""
+    """The path of every leaf of what is differentiated, within its argument."""
     tree = primals.unflatten()
     pairs = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return tuple(path_name(path) for path, _ in pairs)
+    return tuple(path_name(path[1:]) for path, _ in pairs)
 
 
 def path_name(path: Any) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from smokestep.backends.jax import trees
 from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.updates import Update
@@ -90,9 +88,10 @@ def named(leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], held: I
         roots.setdefault(path[: len(path) - len(parts)] if parts else path[:-1])
     wanted = dict.fromkeys([*chosen, *held])
     for path, leaf in leaves.items():
-        if leaf.role == "leaf" and path not in wanted and any(path[: len(r)] == r and r for r in roots):
-            if np.issubdtype(np.asarray(leaf.value).dtype if not hasattr(leaf.value, "dtype") else _plain(leaf.value), np.floating):
-                wanted[path] = None
+        if leaf.role == "leaf" and "float" in str(leaf.value.dtype) and leaf.value.shape:
+            wanted.setdefault(path)
+            if not any(path[: len(root)] == root for root in roots):
+                roots.setdefault(_root(path, leaves))
     ordered = [path for path in leaves if path in wanted]
     tops = _tops(ordered, list(roots))
     parameters = {path: _short(path, tops) for path in ordered}
@@ -105,8 +104,12 @@ def named(leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], held: I
     return Names(parameters, statistics)
 
 
-def _plain(value: Any) -> Any:
-    return np.float32 if "float" in str(value.dtype) else value.dtype if not trees.is_key(value) else np.int32
+def _root(path: Path, leaves: Mapping[Path, trees.Leaf]) -> Path:
+    """Where the tree of a leaf that is not differentiated begins: below what it shares with other kinds of leaves."""
+    for depth in range(len(path)):
+        if all(leaf.role == "leaf" for other, leaf in leaves.items() if other[:depth] == path[:depth]):
+            return path[:depth] if depth else path[:1] if len(path) > 1 else ()
+    return path[:-1]
 
 
 def _tops(paths: list[Path], roots: list[Path]) -> list[Path]:

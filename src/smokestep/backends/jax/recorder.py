@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax._src import core
 
 from smokestep.backends.jax import frames, trees, vocabulary
 from smokestep.backends.jax.cells import Arithmetic, Backed, Cell, Differentiation, Gradient, Made, Turn
@@ -138,7 +139,7 @@ class Recorder:
 
     def _library_call(self, closed: Any, arguments: list[Any], name: str, place: str, path: frames.Path) -> list[Any]:
         with self.hooks.apart():
-            outs = list(jax.jit(jax.core.jaxpr_as_fun(closed))(*arguments))
+            outs = list(jax.jit(core.jaxpr_as_fun(closed))(*arguments))
         inexact = [floating(each) for each in closed.out_avals]
         step = Step(vocabulary.of_jit(name, place), "jit", (), (), lambda *args: args, path)
         step.carries = lambda given: [any(given) and each for each in inexact]
@@ -528,7 +529,7 @@ def probe_of(closed: Any) -> Probe:
 
 def evaluator(closed: Any) -> Any:
     """A compiled function of a traced program, for what runs eagerly."""
-    return jax.jit(jax.core.jaxpr_as_fun(closed), compiler_options=quickly())
+    return jax.jit(core.jaxpr_as_fun(closed))
 
 
 def eager_body(params: dict[str, Any]) -> tuple[Body, Any]:
