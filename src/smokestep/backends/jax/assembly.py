@@ -68,8 +68,14 @@ class Assembly:
             losses=Losses(tuple(losses.calls(self.turns, self.graphs))),
             modes=modes.evidence(self.turns, self.graphs, self.names, self.leaves),
             numbers=numbers.evidence(self.turns, self.graphs),
-            declared=declarations.declared(self.training, self.leaves, self.known, [t.name for t in self.turns], movements,
-                                           set(self.names.statistics.values())),
+            declared=declarations.declared(
+                self.training,
+                self.leaves,
+                self.known,
+                [t.name for t in self.turns],
+                movements,
+                set(self.names.statistics.values()),
+            ),
             seconds=self.seconds,
         )
 
@@ -113,9 +119,20 @@ class Assembly:
             line, own = op.lines()
             ops.append(
                 Op(
-                    op.id, turn.step, op.name, tuple(r for r in op.reads if r in values),
-                    tuple(m for m in op.makes if m in values), line, own[0] if own else line, op.module,
-                    op.grad or bool(lifted.intersection(op.makes)), False, False, _scalars(op.args), op.outer, own,
+                    op.id,
+                    turn.step,
+                    op.name,
+                    tuple(r for r in op.reads if r in values),
+                    tuple(m for m in op.makes if m in values),
+                    line,
+                    own[0] if own else line,
+                    op.module,
+                    op.grad or bool(lifted.intersection(op.makes)),
+                    False,
+                    False,
+                    _scalars(op.args),
+                    op.outer,
+                    own,
                 )
             )
         ops.sort(key=lambda op: op.id)
@@ -172,12 +189,19 @@ class Assembly:
                 found.append(Event(run.index, turn.step, "forward", run.line, "", (), {"training": True, "grad": True}))
             for each in turn.backwards:
                 found.append(
-                    Event(each.index, turn.step, "backward", each.line, "", self._names(turn, each), {"loss": each.loss})
+                    Event(
+                        each.index, turn.step, "backward", each.line, "", self._names(turn, each), {"loss": each.loss}
+                    )
                 )
             for held in self.held:
                 for update in held.updates.get(turn.step, ()):
                     names = self._given(turn, update, held)
-                    detail = {"closure": False, "closure_backwards": 0, "skipped": False, "applied": bool(update.applied)}
+                    detail = {
+                        "closure": False,
+                        "closure_backwards": 0,
+                        "skipped": False,
+                        "applied": bool(update.applied),
+                    }
                     found.append(Event(update.index, turn.step, "update", update.line, held.name, names, detail))
             for update in changes:
                 if update.by_hand:
@@ -194,8 +218,10 @@ class Assembly:
             index = event.index
             while index in unique:
                 index += 1
-            unique[index] = event if index == event.index else Event(
-                index, event.step, event.kind, event.line, event.subject, event.parameters, event.detail
+            unique[index] = (
+                event
+                if index == event.index
+                else Event(index, event.step, event.kind, event.line, event.subject, event.parameters, event.detail)
             )
         return tuple(unique[index] for index in sorted(unique))
 
@@ -289,7 +315,8 @@ class Assembly:
                 continue
             own = [move for move in movements if move.parameter in names and move.rate is not None]
             rates = tuple(
-                max(move.rate or 0.0 for move in own if move.step == step) for step in sorted({move.step for move in own})
+                max(move.rate or 0.0 for move in own if move.step == step)
+                for step in sorted({move.step for move in own})
             )
             lines = [update.line for each in held.updates.values() for update in each]
             keeps = held.kind != "SGD" or any(

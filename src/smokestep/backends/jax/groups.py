@@ -116,7 +116,9 @@ def _name(group: Group, sketch: Sketch) -> None:
         for index, each in enumerate(each_step.reads)
         if isinstance(each, Plain) and _number(each.value) is not None
     }
-    simple = [each for each in group.steps if each.primitive not in ("broadcast_in_dim", "convert_element_type", "reshape")]
+    simple = [
+        each for each in group.steps if each.primitive not in ("broadcast_in_dim", "convert_element_type", "reshape")
+    ]
     if len(simple) == 1 and group.kind in ("", "function"):
         group.args.update(numbers)
         if "y" in simple[0].params and simple[0].primitive == "integer_pow":

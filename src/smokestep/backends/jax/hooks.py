@@ -233,9 +233,7 @@ def _marked_gradients(key: int, given: Any, avals: Any, result: Any) -> Any:
     cts = [each for each in cts if getattr(each, "dtype", None) != jax.dtypes.float0]
     leaves, tree = jax.tree_util.tree_flatten(result)
     real = [i for i, each in enumerate(leaves) if hasattr(each, "dtype") and each.dtype != jax.dtypes.float0]
-    outs = backward_p.bind(
-        *cts, *(leaves[i] for i in real), key=key, counted=len(cts), batched=0, places=tuple(real)
-    )
+    outs = backward_p.bind(*cts, *(leaves[i] for i in real), key=key, counted=len(cts), batched=0, places=tuple(real))
     for index, out in zip(real, outs, strict=True):
         leaves[index] = out
     return jax.tree_util.tree_unflatten(tree, leaves)

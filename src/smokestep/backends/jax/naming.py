@@ -181,9 +181,12 @@ def optimizers(
 
 def _nearest(held: list[Held], update: Update, turn: Turn, leaves: Mapping[Path, trees.Leaf]) -> Held | None:
     """An optimizer without a state of its own that this may be."""
-    idle = [each for each in held if each.top is not None and not any(
-        leaf.top == each.top and getattr(leaf.value, "size", 0) > 1 for leaf in leaves.values()
-    )]
+    idle = [
+        each
+        for each in held
+        if each.top is not None
+        and not any(leaf.top == each.top and getattr(leaf.value, "size", 0) > 1 for leaf in leaves.values())
+    ]
     given = {
         source_of(turn, gradient.primal)
         for position, gradient in enumerate(turn.gradients)
@@ -195,9 +198,13 @@ def _nearest(held: list[Held], update: Update, turn: Turn, leaves: Mapping[Path,
     return next((each for each in idle if not each.holds), None)
 
 
-def _by_structure(each: Held, leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], others: list[Held]) -> None:
+def _by_structure(
+    each: Held, leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], others: list[Held]
+) -> None:
     """What an optimizer keeps averages of it holds, also where no gradient arrived."""
-    inner = [leaf.path[len(each.top or ()) :] for leaf in leaves.values() if leaf.top == each.top and each.top is not None]
+    inner = [
+        leaf.path[len(each.top or ()) :] for leaf in leaves.values() if leaf.top == each.top and each.top is not None
+    ]
     shapes = {path: getattr(leaf.value, "shape", None) for path, leaf in leaves.items()}
     if not inner:
         return
@@ -210,7 +217,8 @@ def _by_structure(each: Held, leaves: Mapping[Path, trees.Leaf], chosen: Mapping
         for depth in range(len(path), 0, -1):
             tail = path[-depth:]
             like = [
-                below for below in inner
+                below
+                for below in inner
                 if below[-depth:] == tail and shapes.get((*(each.top or ()), *below)) == leaf.value.shape
             ]
             if like and (depth > 1 or len(path) <= 2) and (not each.holds or path[:-depth] in roots):

@@ -136,9 +136,7 @@ class Probe:
     def __init__(self, found: Sketch) -> None:
         self.sketch = found
         self.groups = grouped(found)
-        self.bodies = {
-            number: body_of(step) for number, step in enumerate(found.steps) if step.body is not None
-        }
+        self.bodies = {number: body_of(step) for number, step in enumerate(found.steps) if step.body is not None}
         self.linked: dict[int, int] = {}
         last: dict[int, int] = {}
         for number, step in enumerate(found.steps):
@@ -182,7 +180,9 @@ class Probe:
             bodies.append(_measures(body.sketch.run(operands[number]), body.measured, body.kept))
         for number, at in self.linked.items():
             step = self.sketch.steps[number]
-            cts = [each.value if isinstance(each, Plain) else env[each] for each in step.reads[: step.params["counted"]]]
+            cts = [
+                each.value if isinstance(each, Plain) else env[each] for each in step.reads[: step.params["counted"]]
+            ]
             table = felt(self.bodies[at], operands[at], cts, step.params["batched"])
             backwards.append((table, [_peak(each) for each in cts]))
         return self.sketch.results(env), own, bodies, backwards

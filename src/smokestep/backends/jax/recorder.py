@@ -24,6 +24,7 @@ from smokestep.backends.jax.sketch import Plain, Sketch, Step, _file, floating, 
 
 _probes: dict[int, tuple[Any, Probe]] = {}  # by the identity of a traced program, which is kept
 _bodies: dict[str, tuple[Body, Any]] = {}  # by the text of a differentiated function that runs eagerly
+_evaluators: dict[str, Any] = {}
 MOST = 64  # of either kept
 
 
@@ -276,7 +277,13 @@ class Recorder:
                 self.kept.append(out)
 
     def _group(
-        self, group: Group, ids: dict[int, int], measured: Measured, found: Sketch, outer: frames.Path, body: Body | None,
+        self,
+        group: Group,
+        ids: dict[int, int],
+        measured: Measured,
+        found: Sketch,
+        outer: frames.Path,
+        body: Body | None,
         base: int | None = None,
     ) -> None:
         turn = self.turn
@@ -314,8 +321,19 @@ class Recorder:
             return
         turn.ops.append(
             Made(
-                serial, group.name, group.kind, reads, tuple(made), path, module_of(group.module), body is not None,
-                {k: v for k, v in group.args.items()}, group.outer, group.label, group.opaque, base,
+                serial,
+                group.name,
+                group.kind,
+                reads,
+                tuple(made),
+                path,
+                module_of(group.module),
+                body is not None,
+                {k: v for k, v in group.args.items()},
+                group.outer,
+                group.label,
+                group.opaque,
+                base,
             )
         )
 
@@ -384,8 +402,14 @@ class Recorder:
                 ids[made] = self.cell("unknown", getattr(aval, "shape", ()), "").id
 
     def _gradients(
-        self, step: Step, ids: dict[int, int], run: Differentiation | None, table: Any, measured: Measured,
-        found: Sketch, path: frames.Path,
+        self,
+        step: Step,
+        ids: dict[int, int],
+        run: Differentiation | None,
+        table: Any,
+        measured: Measured,
+        found: Sketch,
+        path: frames.Path,
     ) -> None:
         counted = step.params["counted"]
         run = run or self.runs.get(step.params["key"])
@@ -401,7 +425,12 @@ class Recorder:
             self._backed(run, step.params["places"], cells, peaks, table, path)
 
     def _backed(
-        self, run: Differentiation, places: Sequence[int], cells: Sequence[int], peaks: Sequence[Any], table: Any,
+        self,
+        run: Differentiation,
+        places: Sequence[int],
+        cells: Sequence[int],
+        peaks: Sequence[Any],
+        table: Any,
         path: frames.Path,
     ) -> None:
         """A backward pass: its event, the gradients of the values it went through, and those that came out."""
@@ -528,8 +557,13 @@ def probe_of(closed: Any) -> Probe:
 
 
 def evaluator(closed: Any) -> Any:
-    """A compiled function of a traced program, for what runs eagerly."""
-    return jax.jit(core.jaxpr_as_fun(closed))
+    """A compiled function of a traced program, for what runs eagerly; alike programs of several steps are one."""
+    text = f"{_places(closed.jaxpr)}{closed}"
+    if text not in _evaluators:
+        if len(_evaluators) >= MOST:
+            _evaluators.pop(next(iter(_evaluators)))
+        _evaluators[text] = jax.jit(core.jaxpr_as_fun(closed))
+    return _evaluators[text]
 
 
 def eager_body(params: dict[str, Any]) -> tuple[Body, Any]:
@@ -540,8 +574,15 @@ def eager_body(params: dict[str, Any]) -> tuple[Body, Any]:
         inner = sketch(closed)
         inner.effects = bool(closed.effects)
         step = Step(
-            "forward", forward_p.name, tuple(inner.inputs), (), lambda *args: (), (), "",
-            {key: value for key, value in params.items() if key != "jaxpr"}, body=inner,
+            "forward",
+            forward_p.name,
+            tuple(inner.inputs),
+            (),
+            lambda *args: (),
+            (),
+            "",
+            {key: value for key, value in params.items() if key != "jaxpr"},
+            body=inner,
         )
         body = body_of(step)
         compiled = jax.jit(
@@ -589,5 +630,3 @@ def _places(jaxpr: Any) -> str:
         calls, user = frames.calls(frames.of_traceback(eqn.source_info.traceback))
         found.append(f"{user.file}:{user.number}" if user else "")
     return "|".join(dict.fromkeys(found))
-
-
