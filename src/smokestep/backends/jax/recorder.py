@@ -369,6 +369,9 @@ class Recorder:
                 Arithmetic(serial, group.name, reads, tuple(made), path, optimizing, applying, group.args)
             )
             return
+        args = dict(group.args)
+        if any(step.primitive.startswith("reduce_") for step in group.steps):
+            args["batch statistics"] = True
         turn.ops.append(
             Made(
                 serial,
@@ -379,7 +382,7 @@ class Recorder:
                 path,
                 module_of(group.module),
                 body is not None,
-                dict(group.args),
+                args,
                 group.outer,
                 group.label,
                 group.opaque,
