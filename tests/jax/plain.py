@@ -21,7 +21,7 @@ def moved(training: smokestep.Training, steps: int = 3) -> int:
         for step in training.steps.values():
             state = succeeded(state, step(*training.arguments(step, state)))
     after = held(state if training.has_state else reachable(training))
-    return sum(not np.array_equal(one, other) for one, other in zip(before, after))
+    return sum(not np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 
 def succeeded(state: Any, result: Any) -> Any:
@@ -46,7 +46,7 @@ def alike(one: Any, other: Any) -> bool:
     """Whether two values are trees of one structure with arrays of the same shapes."""
     if jax.tree.structure(one) != jax.tree.structure(other):
         return False
-    return all(np.shape(a) == np.shape(b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other)))
+    return all(np.shape(a) == np.shape(b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
 
 
 def reachable(training: smokestep.Training) -> list[Any]:

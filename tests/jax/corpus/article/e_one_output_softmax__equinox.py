@@ -1,4 +1,4 @@
-"""A softmax over one unit is always 1, as the last activation of an MLP: binary cross-entropy of it is a constant."""
+"""A softmax over one unit is always 1, as the last layer of a chain: binary cross-entropy of it is a constant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import smokestep
 
 
 def training(head):
-    model = eqx.nn.MLP(6, 1, 12, 1, final_activation=head, key=jax.random.key(0))
+    model = eqx.nn.Sequential([eqx.nn.MLP(6, 1, 12, 1, key=jax.random.key(0)), eqx.nn.Lambda(head)])
     optim = optax.rmsprop(1e-3)
     x = jax.random.normal(jax.random.key(1), (8, 6))
     y = jax.random.randint(jax.random.key(2), (8, 1), 0, 2).astype(jnp.float32)
