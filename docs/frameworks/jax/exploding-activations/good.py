@@ -16,7 +16,7 @@ def training():
     keys = jax.random.split(jax.random.key(0), 7)
     init = jax.nn.initializers.he_normal()
     params = {"hidden": [init(key, (64, 64)) for key in keys[:6]], "out": init(keys[6], (64, 1))}
-    optimizer = optax.sgd(1e-4)
+    optimizer = optax.adam(1e-4)
 
     @jax.jit
     def step(params, opt_state, batch):
