@@ -13,7 +13,9 @@ import smokestep
 def network():
     model = eqx.nn.MLP(8, 1, 16, 1, jnp.tanh, key=jax.random.key(0))
     params, static = eqx.partition(model, eqx.is_inexact_array)
-    return eqx.combine(jax.tree.map(lambda p: jnp.where(p < 0, jnp.minimum(p, -0.1), jnp.maximum(p, 0.1)), params), static)
+    return eqx.combine(
+        jax.tree.map(lambda p: jnp.where(p < 0, jnp.minimum(p, -0.1), jnp.maximum(p, 0.1)), params), static
+    )
 
 
 def halved(model):

@@ -14,7 +14,9 @@ def network(**kinds):
     rngs = nnx.Rngs(0)
     kinds |= {"rngs": rngs, "bias_init": nnx.initializers.constant(0.1)}
     model = nnx.Sequential(nnx.Linear(8, 16, **kinds), nnx.tanh, nnx.Linear(16, 1, **kinds))
-    away = jax.tree.map(lambda p: jnp.where(p < 0, jnp.minimum(p, -0.1), jnp.maximum(p, 0.1)), nnx.state(model, nnx.Param))
+    away = jax.tree.map(
+        lambda p: jnp.where(p < 0, jnp.minimum(p, -0.1), jnp.maximum(p, 0.1)), nnx.state(model, nnx.Param)
+    )
     nnx.update(model, away)
     return model
 
