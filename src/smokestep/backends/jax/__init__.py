@@ -1,0 +1,154 @@
+"""The JAX backend: opens private worlds, and watches live loops.
+
+A world runs the user's own step with its compiled calls opened; what comes out is evidence, and nothing of the user's
+is kept.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+
+from smokestep.backends.jax import frames, running, trees
+from smokestep.backends.jax.assembly import Assembly
+from smokestep.backends.jax.declarations import batch_arrays
+from smokestep.backends.jax.gaps import GAPS, WORDS
+from smokestep.backends.jax.hooks import hooked
+from smokestep.backends.jax.recorder import Recorder
+from smokestep.evidence.lab import Lab
+from smokestep.evidence.loaders import Loader
+from smokestep.findings import Line, NotApplicable, Open
+from smokestep.training import Training
+from smokestep.world import NotOffered, Recording
+
+__all__ = ["LOOP", "live", "open_world"]
+
+LOOP = ("forward", "backward", "update")  # the events of a plain step
+NO_LAB = "model calls are not made again for JAX yet, so what needs an experiment was not tried"
+
+
+def describe() -> Mapping[str, str]:
+    """The framework and its version."""
+    return {"framework": f"jax {jax.__version__}"}
+
+
+class JaxWorld:
+    """One private world: the training, built afresh or to be put back, and its one recording."""
+
+    def __init__(self, training: Training, steps: int) -> None:
+        self._training, self._steps = training, steps
+        self._recorder = Recorder()
+        self._recording: Recording | None = None
+        self._error: tuple[BaseException, Line | None] | None = None
+        self._state = training.state
+        self._holders = trees.holders(list(training.steps.values()))
+
+    def recording(self) -> Recording:
+        """Run the step and record it; the same recording on every call."""
+        if self._recording is None:
+            self._recording = self._record()
+        return self._recording
+
+    def raised(self) -> BaseException | None:
+        """The exception of the user's step that ended the recording, if one did."""
+        return self._error[0] if self._error else None
+
+    def lab(self) -> Lab:
+        """Not offered yet."""
+        raise NotOffered(NO_LAB)
+
+    def loaders(self) -> tuple[Loader, ...]:
+        """None: JAX has no data loader of its own."""
+        return ()
+
+    def fingerprint_changes(self) -> tuple[str, ...]:
+        """Names of the user's objects that differ after the world was closed."""
+        return ()
+
+    def describe(self) -> Mapping[str, str]:
+        """The framework and its version."""
+        return describe()
+
+    def gaps(self) -> Mapping[str, Open | NotApplicable]:
+        """What is not judged for JAX."""
+        return GAPS
+
+    def words(self) -> Sequence[tuple[str, str]]:
+        """How findings are worded for JAX."""
+        return WORDS
+
+    def _leaves(self) -> dict[tuple[str, ...], trees.Leaf]:
+        training = self._training
+        found: dict[tuple[str, ...], trees.Leaf] = {}
+        arrays: set[int] = set()
+        for root, value in self._roots():
+            for leaf in trees.leaves(value, root):
+                if id(leaf.value) not in arrays or leaf.path in found:
+                    arrays.add(id(leaf.value))
+                    found.setdefault(leaf.path, leaf)
+        batch = {id(array) for _, array in batch_arrays(training.batch)} if training.has_batch else set()
+        return {path: leaf for path, leaf in found.items() if id(leaf.value) not in batch}
+
+    def _roots(self) -> list[tuple[tuple[str, ...], Any]]:
+        training = self._training
+        roots: list[tuple[tuple[str, ...], Any]] = []
+        if training.has_state:
+            roots.append(((), self._state))
+        for word, things in (("model", training.model), ("optimizer", training.optimizer)):
+            roots += [((name or word,), thing) for name, thing in things.items()]
+        roots += [((holder.name,) if holder.name else (), holder.read()) for holder in self._holders]
+        return roots
+
+    def _record(self) -> Recording:
+        recorder, training = self._recorder, self._training
+        started = time.perf_counter()
+        tops: dict[Any, list[str]] = {}
+        for root, value in self._roots():
+            for path, classes in trees.optimizers(value, root).items():
+                tops.setdefault(path, classes)
+        first = self._leaves()
+        batch = list(batch_arrays(training.batch)) if training.has_batch else []
+        try:
+            with hooked(recorder.hooks):
+                self._run(recorder, batch)
+        except NotOffered:
+            raise
+        except Exception as error:
+            self._error = error, frames.of_exception(error)
+            recorder.turn = None
+        seconds = time.perf_counter() - started
+        return Assembly(
+            recorder.turns, first, {k: tuple(v) for k, v in tops.items()}, training, self._error, seconds
+        ).recording()
+
+    def _run(self, recorder: Recorder, batch: list[tuple[str, Any]]) -> None:
+        training = self._training
+        for _ in range(self._steps):
+            for name, step in training.steps.items():
+                recorder.begin(name, self._leaves(), batch)
+                returned = running.call(step, training.arguments(step, self._state if training.has_state else None))
+                rest = [returned]
+                if training.has_state:
+                    self._state, rest = running.matched(self._state, returned)
+                turn = recorder.turn
+                recorder.end(self._leaves())
+                if turn is not None:
+                    turn.returned = running.scalar(rest)
+
+
+@contextmanager
+def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: int) -> Iterator[JaxWorld]:
+    """A private world for a training: built by its factory, else run in place and put back afterwards."""
+    training = subject if isinstance(subject, Training) else subject()
+    yield JaxWorld(training, steps)
+
+
+@contextmanager
+def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[Any]:
+    """Watch the loop that runs in the block."""
+    raise NotOffered("a running loop of JAX is not watched yet: write a training (see `smokestep explain --guide`)")
+    yield

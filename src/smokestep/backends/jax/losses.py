@@ -1,0 +1,100 @@
+"""Recognised losses: those of optax, each with what it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from smokestep.backends.jax.cells import Cell, Made, Turn
+from smokestep.evidence.flow import Graph
+from smokestep.evidence.losses import LossCall, Operand
+from smokestep.evidence.origins import bare, maker_of, normalised_along, signs
+
+CLASSED = frozenset({"cross_entropy", "nll_loss"})
+
+
+def calls(turns: Sequence[Turn], graphs: Sequence[Graph]) -> Iterator[LossCall]:
+    """Every recognised loss call of all steps."""
+    for turn, graph in zip(turns, graphs, strict=True):
+        needed, entering = graph.backward_of(graph.roots), signs(graph)
+        for op in turn.ops:
+            if op.kind == "loss" and op.reads:
+                yield _told(op, turn, graph, needed, entering)
+
+
+def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: Any) -> LossCall:
+    cells = [turn.cells[each] for each in op.reads]
+    prediction, target = _sides(op, cells)
+    line, own = op.lines()
+    classes = prediction.shape[-1] if op.name in CLASSED and prediction.shape else None
+    along = len(prediction.shape) - 1 if prediction.shape else None
+    result = turn.cells[op.makes[0]]
+    loss = float(result.whole.reshape(())) if result.whole is not None and result.whole.size == 1 else None
+    return LossCall(
+        step=turn.step,
+        name=op.name,
+        prediction=_operand(prediction, graph, along if op.name in (*CLASSED, "kl_div") else None),
+        target=_operand(target, graph, along if target.shape == prediction.shape and op.name in CLASSED else None, True)
+        if target is not None
+        else None,
+        result=op.makes[0],
+        loss=loss,
+        line=line,
+        caller=own[0] if own else line,
+        module=op.module,
+        reduction="none",
+        classes=classes,
+        class_dim=along if classes is not None else None,
+        log_target=op.label == "kl_divergence_with_log_targets",
+        reaches_root=not needed.isdisjoint(op.makes),
+        gradient=prediction.gradient,
+        grad=op.grad,
+        sign=entering.get(op.makes[0]),
+    )
+
+
+def _sides(op: Made, cells: list[Cell]) -> tuple[Cell, Cell | None]:
+    """The prediction is what gradient goes to; failing that, the first that is real."""
+    scores = [cell for cell in cells if "float" in cell.dtype]
+    if op.name in ("mse_loss", "huber_loss", "kl_div"):
+        first = cells[0]
+    else:
+        first = next((cell for cell in scores if cell.requires_grad), scores[0] if scores else cells[0])
+    others = [cell for cell in cells if cell is not first]
+    return first, others[0] if others else None
+
+
+def _operand(cell: Cell, graph: Graph, along: int | None, counted: bool = False) -> Operand:
+    maker = maker_of(graph, cell.id)
+    dim, size = normalised_along(graph, maker) if maker else (None, None)
+    array = cell.whole
+    integer = "float" not in cell.dtype
+    facts: dict[str, Any] = {}
+    if array is not None and array.size:
+        wide = array.astype(np.float32) if array.dtype.kind not in "fiu" else array
+        facts = {"low": float(wide.min()), "high": float(wide.max())}
+        if along is not None and wide.dtype.kind == "f":
+            rows, powers = wide.sum(along), np.exp(wide.astype(np.float64)).sum(along)
+            facts["rows"] = (float(rows.min()), float(rows.max()))
+            facts["exp_rows"] = (float(powers.min()), float(powers.max()))
+        if counted:
+            facts["distinct"] = min(len(np.unique(wide)), 16)
+            facts["integral"] = True if integer else bool((wide == np.round(wide)).all())
+    return Operand(
+        value=cell.id,
+        shape=cell.shape,
+        dtype=cell.dtype,
+        low=facts.get("low"),
+        high=facts.get("high"),
+        requires_grad=cell.requires_grad,
+        rows=facts.get("rows"),
+        exp_rows=facts.get("exp_rows"),
+        integral=True if integer else facts.get("integral"),
+        distinct=facts.get("distinct"),
+        maker=bare(maker.name) if maker else "",
+        maker_line=maker.line if maker else None,
+        maker_dim=dim,
+        maker_size=size,
+    )

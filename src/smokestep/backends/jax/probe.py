@@ -1,0 +1,247 @@
+"""Probe: runs a sketch once, compiled as a whole, and brings back its results and what was measured on the way.
+
+Of every value its largest entry, of every value that passes gradient the largest and the mean gradient; whole values
+only of what a loss was given, and of what an activation made, where they are small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from smokestep.backends.jax.groups import Group, grouped
+from smokestep.backends.jax.sketch import Plain, Sketch, Step, floating
+
+SMALL = 1 << 14  # entries up to which a value is brought back whole to be measured
+KEPT = 1 << 18  # entries of a value that is brought back whole
+
+
+@dataclass(slots=True)
+class Body:
+    """A marked forward within a sketch: its operations, and which of its values pass gradient."""
+
+    step: Step
+    sketch: Sketch
+    groups: list[Group | Step]
+    requires: list[bool]
+    measured: list[int] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+    felt: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Measured:
+    """What one run brought back: peaks and whole values by number, of a sketch or of a body."""
+
+    peaks: dict[int, float] = field(default_factory=dict)
+    whole: dict[int, np.ndarray] = field(default_factory=dict)
+    gradients: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Ran:
+    """One run of a probe: the results, the measures of the sketch, of each body and of each backward."""
+
+    outputs: list[Any]
+    own: Measured
+    bodies: dict[int, Measured]
+    backwards: dict[int, tuple[dict[int, tuple[float, float]], list[float]]]
+
+
+def body_of(step: Step) -> Body:
+    """The static facts of a marked forward."""
+    assert step.body is not None
+    inner = step.body
+    requires = [False] * len(inner.avals)
+    for number in inner.inputs[: step.params["counted"]]:
+        requires[number] = floating(inner.avals[number])
+    for each in inner.steps:
+        given = [not isinstance(read, Plain) and requires[read] for read in each.reads]
+        flags = each.carries(given) if each.carries else [any(given) and floating(inner.avals[m]) for m in each.makes]
+        for made, flag in zip(each.makes, flags, strict=True):
+            requires[made] = bool(flag) and floating(inner.avals[made])
+    body = Body(step, inner, grouped(inner), requires)
+    values = {value for group in body.groups if isinstance(group, Group) for value in (*group.reads, *group.makes)}
+    values |= {each for each in inner.outputs if not isinstance(each, Plain)} | set(inner.inputs)
+    body.measured = [value for value in sorted(values) if measurable(inner.avals[value])]
+    body.felt = [value for value in sorted(values) if requires[value]]
+    keep: set[int] = set()
+    for group in body.groups:
+        if isinstance(group, Group) and (group.kind == "loss" or wanted(group)):
+            keep.update(group.reads if group.kind == "loss" else group.makes)
+            keep.update(group.makes)
+    keep.update(each for each in inner.outputs if not isinstance(each, Plain))
+    body.kept = [v for v in sorted(keep) if measurable(inner.avals[v]) and _size(inner.avals[v]) <= KEPT]
+    return body
+
+
+ACTIVATIONS = frozenset("relu sigmoid tanh relu6 hard_tanh hard_sigmoid".split())
+
+
+def wanted(group: Group) -> bool:
+    """Whether what an operation makes is brought back whole."""
+    return group.name in ACTIVATIONS
+
+
+def measurable(aval: Any) -> bool:
+    """Whether the entries of a value are numbers, and there are some."""
+    if not hasattr(aval, "dtype") or jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended):
+        return False
+    return _size(aval) > 0 and aval.dtype != jax.dtypes.float0
+
+
+def _size(aval: Any) -> int:
+    return int(np.prod(aval.shape)) if aval.shape else 1
+
+
+def _peak(value: Any) -> Any:
+    """What the largest entry is read from: the value itself if it is small (compiling a reduction takes longer)."""
+    value = jnp.asarray(value)
+    if value.size <= SMALL:
+        return value
+    value = value.astype(jnp.float32) if value.dtype == bool else value
+    return jnp.max(jnp.abs(value)).astype(jnp.float32)
+
+
+def most(value: Any) -> float:
+    """The largest |entry|, NaN if one is NaN."""
+    array = np.asarray(value)
+    if array.dtype == bool:
+        return float(array.any())
+    array = np.abs(array.astype(np.float32) if array.dtype.kind not in "fciu" else array)
+    return float(array.max()) if array.size else 0.0
+
+
+def mean(value: Any) -> float:
+    """The mean entry."""
+    array = np.asarray(value)
+    return float(np.real(array.astype(np.float32) if array.dtype.kind not in "fc" else array).mean())
+
+
+def quickly() -> dict[str, Any]:
+    """Compiler options for a program that runs three times: on a CPU compiling it takes longest."""
+    if jax.default_backend() != "cpu":
+        return {}
+    return {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+
+class Probe:
+    """A sketch, ready to be run and measured."""
+
+    def __init__(self, found: Sketch) -> None:
+        self.sketch = found
+        self.groups = grouped(found)
+        self.bodies = {
+            number: body_of(step) for number, step in enumerate(found.steps) if step.body is not None
+        }
+        self.linked: dict[int, int] = {}
+        last: dict[int, int] = {}
+        for number, step in enumerate(found.steps):
+            if step.body is not None:
+                last[step.params["key"]] = number
+            elif step.name == "backward" and step.params["key"] in last:
+                self.linked[number] = last[step.params["key"]]
+        values = {value for group in self.groups if isinstance(group, Group) for value in (*group.reads, *group.makes)}
+        for step in found.steps:
+            if step.name == "backward":
+                values.update((*step.operands, *step.makes))
+        values.update(found.inputs)
+        self.measured = [value for value in sorted(values) if measurable(found.avals[value])]
+        keep = {
+            value
+            for group in self.groups
+            if isinstance(group, Group) and group.kind == "loss"
+            for value in (*group.reads, *group.makes)
+        }
+        self.kept = [v for v in sorted(keep) if measurable(found.avals[v]) and _size(found.avals[v]) <= KEPT]
+        self._run = jax.jit(self._compute, compiler_options=quickly())
+
+    def __call__(self, given: Sequence[Any]) -> Ran:
+        """Run it on these inputs."""
+        outs, own, bodies, backwards = self._run(*given)
+        ran = Ran(outs, _told(self.measured, self.kept, own), {}, {})
+        for number, raw in zip(self.bodies, bodies, strict=True):
+            body = self.bodies[number]
+            ran.bodies[number] = _told(body.measured, body.kept, raw)
+        for (number, at), (table, cts) in zip(self.linked.items(), backwards, strict=True):
+            ran.backwards[number] = gradients_told(self.bodies[at], table), [most(c) for c in cts]
+        return ran
+
+    def _compute(self, *given: Any) -> Any:
+        env = self.sketch.run(given)
+        own = _measures(env, self.measured, self.kept)
+        bodies, backwards = [], []
+        operands: dict[int, list[Any]] = {}
+        for number, body in self.bodies.items():
+            operands[number] = [each.value if isinstance(each, Plain) else env[each] for each in body.step.reads]
+            bodies.append(_measures(body.sketch.run(operands[number]), body.measured, body.kept))
+        for number, at in self.linked.items():
+            step = self.sketch.steps[number]
+            cts = [each.value if isinstance(each, Plain) else env[each] for each in step.reads[: step.params["counted"]]]
+            table = felt(self.bodies[at], operands[at], cts, step.params["batched"])
+            backwards.append((table, [_peak(each) for each in cts]))
+        return self.sketch.results(env), own, bodies, backwards
+
+
+def _measures(env: dict[int, Any], measured: list[int], kept: list[int]) -> Any:
+    return [_peak(env[value]) for value in measured], [env[value] for value in kept]
+
+
+def _told(measured: list[int], kept: list[int], raw: Any) -> Measured:
+    peaks, whole = raw
+    return Measured(
+        dict(zip(measured, map(most, peaks), strict=True)),
+        {value: np.asarray(each) for value, each in zip(kept, whole, strict=True)},
+    )
+
+
+def gradients_told(body: Body, table: Any) -> dict[int, tuple[float, float]]:
+    """The table of gradients by value."""
+    return {value: (most(top), mean(middle)) for value, (top, middle) in zip(body.felt, table, strict=True)}
+
+
+def felt(body: Body, operands: Sequence[Any], cts: Sequence[Any], batched: int) -> Any:
+    """The largest and the mean gradient of every value of a body, for these gradients of its results."""
+    sketch, counted = body.sketch, body.step.params["counted"]
+    if not body.felt:
+        return []
+    inputs = set(sketch.inputs[:counted])
+    places = {value: index for index, value in enumerate(sketch.inputs)}
+    primals = {value: jnp.asarray(operands[places[value]]) for value in body.felt if value in inputs}
+    taps = {value: _zeros(sketch.avals[value]) for value in body.felt if value not in inputs}
+    roots = [
+        each
+        for each, root in zip(sketch.outputs, body.step.params["roots"], strict=True)
+        if root and (isinstance(each, Plain) or floating(sketch.avals[each]))
+    ]
+
+    def forward(primals: dict[int, Any], taps: dict[int, Any]) -> list[Any]:
+        given = [primals.get(value, operand) for value, operand in zip(sketch.inputs, operands, strict=True)]
+        env = sketch.run(given, lambda value, x: x + taps[value] if value in taps else x)
+        return [jnp.asarray(each.value) if isinstance(each, Plain) else env[each] for each in roots]
+
+    outs, pull = jax.vjp(forward, primals, taps)
+    extra = batched - body.step.params["batched"]
+    cts = [jnp.asarray(ct, out.dtype) for ct, out in zip(cts, outs, strict=True)]
+    for _ in range(max(extra, 0)):
+        pull = jax.vmap(pull)
+    found = pull(cts)
+    both = {**found[0], **found[1]}
+    return [_slope(both[value]) for value in body.felt]
+
+
+def _slope(value: Any) -> tuple[Any, Any]:
+    if not value.size:
+        return 0.0, 0.0
+    if value.size <= SMALL:
+        return value, value
+    return _peak(value), jnp.mean(jnp.real(value)).astype(jnp.float32)
+
+
+def _zeros(aval: Any) -> Any:
+    return jnp.zeros(aval.shape, aval.dtype)

@@ -1,0 +1,138 @@
+"""Updates: which gradients went into which optimizer, and whether what came of them became the new parameters.
+
+Read from the arithmetic on gradients outside of what is differentiated: it begins at a gradient, and ends in a leaf of
+the state that the step left, or nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from smokestep.backends.jax import frames
+from smokestep.backends.jax.cells import Arithmetic, Turn
+from smokestep.findings import Line
+
+Path = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Update:
+    """One place where an optimizer (or a line of the user's, by hand) worked on gradients, in one step.
+
+    `given`: the gradients it was given (positions in `Turn.gradients`). `applied`: the leaves that it changed.
+    `top`: the path of the optimizer's state, None for arithmetic by hand.
+    """
+
+    index: int
+    line: Line | None
+    given: int = 0
+    members: list[int] = field(default_factory=list)
+    top: Path | None = None
+    by_hand: bool = False
+    applied: dict[Path, float | None] = field(default_factory=dict)  # leaf -> the largest entry of what was added
+
+
+def updates(turn: Turn, tops: Iterable[Path]) -> list[Update]:
+    """The updates of one step, in order."""
+    found: dict[object, Update] = {}
+    tops = list(tops)
+    of_state: dict[int, Path] = {
+        value: top for path, value in turn.entered.items() for top in tops if path[: len(top)] == top
+    }
+    home: dict[int, Path] = dict(of_state)  # value -> the optimizer state that it was computed from
+    owner: dict[int, object] = {}
+    for position, each in enumerate(turn.arithmetic):
+        top = next((home[read] for read in each.reads if read in home), None)
+        if top is not None and each.optimizing:
+            for made in each.makes:
+                home.setdefault(made, top)
+        if each.optimizing and not each.applying:
+            line = _line(each)
+            key = (line, top) if top is not None else (line, None)
+            update = found.setdefault(key, Update(each.id, line, top=top))
+            update.members.append(position)
+            update.index = max(update.index, each.id)
+            owner[position] = key
+            for read in each.reads:
+                update.given |= turn.taint.get(read, 0)
+    merged = _merged(list(found.values()))
+    _applied(turn, merged)
+    return sorted(merged, key=lambda each: each.index)
+
+
+def _line(each: Arithmetic) -> Line | None:
+    inner, own = frames.lines(each.path)
+    return own[0] if own else inner
+
+
+def _merged(found: list[Update]) -> list[Update]:
+    """Arithmetic that reads no state of its own belongs to the optimizer that works on the same line."""
+    kept = [each for each in found if each.given]
+    whole = [each for each in kept if each.top is not None]
+    for each in kept:
+        if each.top is None:
+            same = [other for other in whole if other.line == each.line]
+            if len(same) == 1:
+                same[0].members += each.members
+                same[0].index = max(same[0].index, each.index)
+                same[0].given |= each.given
+            elif not same:
+                whole.append(each)
+    return whole
+
+
+def _applied(turn: Turn, found: list[Update]) -> None:
+    """Follow every leaf that the step left back to the update that made it."""
+    of: dict[int, Update] = {position: update for update in found for position in update.members}
+    by_hand: dict[Line | None, Update] = {}
+    for path, value in turn.left.items():
+        if value == turn.entered.get(path) or not turn.taint.get(value):
+            continue
+        maker = turn.made_of.get(value)
+        last = turn.arithmetic[maker] if maker is not None else None
+        size = _added(turn, value, turn.entered.get(path))
+        update = _first(turn, value, of)
+        if update is None:
+            line = _line(last) if last is not None else None
+            update = by_hand.setdefault(line, Update(last.id if last else turn.index, line, by_hand=True))
+            update.index = max(update.index, last.id if last else 0)
+        elif last is not None:
+            update.index = max(update.index, last.id)
+        update.given |= turn.taint[value] if update.by_hand else 0
+        update.applied[path] = size
+    found.extend(by_hand.values())
+
+
+def _first(turn: Turn, value: int, of: dict[int, Update]) -> Update | None:
+    """The update nearest to a value on its way back to the gradients."""
+    ahead, seen = [value], {value}
+    while ahead:
+        each = ahead.pop(0)
+        position = turn.made_of.get(each)
+        if position is None:
+            continue
+        if position in of:
+            return of[position]
+        for read in turn.arithmetic[position].reads:
+            if read not in seen and turn.taint.get(read):
+                seen.add(read)
+                ahead.append(read)
+    return None
+
+
+def _added(turn: Turn, value: int, before: int | None) -> float | None:
+    """The largest entry of what was added to a leaf to make its new value, None if it was made otherwise."""
+    for _ in range(6):
+        position = turn.made_of.get(value)
+        if position is None:
+            return None
+        each = turn.arithmetic[position]
+        if before in each.reads and each.name in ("add", "sub") and len(each.reads) == 2:
+            other = next((read for read in each.reads if read != before), None)
+            return turn.cells[other].peak if other is not None else None
+        tainted = [read for read in each.reads if turn.taint.get(read)]
+        if len(tainted) != 1 or len(each.reads) != 1:
+            return None
+        value = tainted[0]
+    return None
