@@ -13,10 +13,10 @@ from typing import Any
 
 import jax
 
+from smokestep.backends.gaps import JAX as GAPS
 from smokestep.backends.jax import frames, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
-from smokestep.backends.jax.gaps import GAPS, WORDS
 from smokestep.backends.jax.hooks import hooked
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.evidence.lab import Lab
@@ -28,6 +28,24 @@ from smokestep.world import NotOffered, Recording
 __all__ = ["LOOP", "live", "open_world"]
 
 LOOP = ("forward", "backward", "update")  # the events of a plain step
+WORDS: tuple[tuple[str, str], ...] = (  # what a finding says of torch, and what is said in JAX instead
+    (
+        "move it out of `no_grad`, or leave the parameter out of the optimizer",
+        "compute it inside of the function that is differentiated",
+    ),
+    ("gradient is turned off", "it is computed outside of the function that is differentiated"),
+    ("`detach`", "`stop_gradient`"),
+    ("(x) - x).detach()", "(x) - x)"),
+    ("`torch.where`", "`jnp.where`"),
+    ("`torch.stack`", "`jnp.stack`"),
+    ("torch functions", "jax.numpy functions"),
+    ("call loss.backward() before optimizer.step()", "differentiate the loss, and apply the updates"),
+    ("no backward was called", "nothing was differentiated"),
+    ("requires_grad_(True)", "`jax.grad` with it among the arguments that are differentiated"),
+    ("does not require gradient", "is not differentiated"),
+    ("backward passes", "gradient computations"),
+    ("backward pass", "gradient computation"),
+)
 NO_LAB = "model calls are not made again for JAX yet, so what needs an experiment was not tried"
 
 
@@ -122,7 +140,7 @@ class JaxWorld:
             recorder.turn = None
         seconds = time.perf_counter() - started
         return Assembly(
-            recorder.turns, first, {k: tuple(v) for k, v in tops.items()}, training, self._error, seconds
+            recorder.turns, first, {k: tuple(v) for k, v in tops.items()}, training, self._error, seconds, uses=recorder.uses
         ).recording()
 
     def _run(self, recorder: Recorder, batch: list[tuple[str, Any]]) -> None:

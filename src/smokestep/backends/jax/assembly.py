@@ -14,6 +14,7 @@ from smokestep.backends.jax.naming import Held, Names, Path, source_of
 from smokestep.backends.jax.probe import most
 from smokestep.backends.jax.updates import Update, updates
 from smokestep.evidence.flow import Backward, Flow, Graph, Op, Value
+from smokestep.evidence.keys import Keys, Use
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.steps import Event, Group, Movement, Optimizer, Parameter, Steps
 from smokestep.findings import Line
@@ -32,14 +33,15 @@ class Assembly:
         error: tuple[BaseException, Line | None] | None,
         seconds: float,
         live: bool = False,
+        uses: Sequence[Use] = (),
     ) -> None:
         self.turns, self.leaves, self.training, self.error, self.seconds = turns, leaves, training, error, seconds
-        self.live = live
-        self.updates: list[list[Update]] = [updates(turn, tops) for turn in turns]
+        self.live, self.uses = live, uses
+        aside = {path for path, leaf in leaves.items() if leaf.role != "leaf"}
+        self.updates: list[list[Update]] = [updates(turn, tops, aside) for turn in turns]
         chosen = naming.differentiated(turns)
         self.chosen = chosen
         self.held: list[Held] = naming.optimizers(tops, leaves, turns, self.updates, chosen)
-        aside = {path for path, leaf in leaves.items() if leaf.role != "leaf"}
         everything = [path for each in self.held for path in each.holds if path not in aside]
         self.names: Names = naming.named(leaves, chosen, everything)
         self.known = {**self.names.parameters, **self.names.statistics}
@@ -68,9 +70,16 @@ class Assembly:
             losses=Losses(tuple(losses.calls(self.turns, self.graphs))),
             modes=modes.evidence(self.turns, self.graphs, self.names, self.leaves),
             numbers=numbers.evidence(self.turns, self.graphs),
-            declared=declarations.declared(self.training, self.leaves, self.known, [t.name for t in self.turns], movements,
-                                           set(self.names.statistics.values())),
+            declared=declarations.declared(
+                self.training,
+                self.leaves,
+                self.known,
+                [t.name for t in self.turns],
+                movements,
+                set(self.names.statistics.values()),
+            ),
             seconds=self.seconds,
+            keys=Keys(tuple(self.uses), True),
         )
 
     # ── the graph ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -113,9 +122,20 @@ class Assembly:
             line, own = op.lines()
             ops.append(
                 Op(
-                    op.id, turn.step, op.name, tuple(r for r in op.reads if r in values),
-                    tuple(m for m in op.makes if m in values), line, own[0] if own else line, op.module,
-                    op.grad or bool(lifted.intersection(op.makes)), False, False, _scalars(op.args), op.outer, own,
+                    op.id,
+                    turn.step,
+                    op.name,
+                    tuple(r for r in op.reads if r in values),
+                    tuple(m for m in op.makes if m in values),
+                    line,
+                    own[0] if own else line,
+                    op.module,
+                    op.grad or bool(lifted.intersection(op.makes)),
+                    False,
+                    False,
+                    _scalars(op.args),
+                    op.outer,
+                    own,
                 )
             )
         ops.sort(key=lambda op: op.id)
@@ -172,20 +192,27 @@ class Assembly:
                 found.append(Event(run.index, turn.step, "forward", run.line, "", (), {"training": True, "grad": True}))
             for each in turn.backwards:
                 found.append(
-                    Event(each.index, turn.step, "backward", each.line, "", self._names(turn, each), {"loss": each.loss})
+                    Event(
+                        each.index, turn.step, "backward", each.line, "", self._names(turn, each), {"loss": each.loss}
+                    )
                 )
             for held in self.held:
                 for update in held.updates.get(turn.step, ()):
-                    if not update.applied and not held.accumulates:
-                        continue
-                    names = self._given(turn, update, held)
-                    detail = {"closure": False, "closure_backwards": 0, "skipped": held.accumulates and not update.applied}
+                    names = self._given(turn, update)
+                    detail = {
+                        "closure": False,
+                        "closure_backwards": 0,
+                        "skipped": False,
+                        "applied": bool(update.applied),
+                    }
                     found.append(Event(update.index, turn.step, "update", update.line, held.name, names, detail))
             for update in changes:
                 if update.by_hand:
                     names = tuple(self.names.parameters[p] for p in update.applied if p in self.names.parameters)
+                    detail = {"applied": bool(update.applied)}
+                    names = names or self._given(turn, update)
                     if names:
-                        found.append(Event(update.index, turn.step, "manual", update.line, "", names))
+                        found.append(Event(update.index, turn.step, "manual", update.line, "", names, detail))
         if self.error:
             error, line = self.error
             last = max((event.index for event in found), default=0) + 1
@@ -196,12 +223,14 @@ class Assembly:
             index = event.index
             while index in unique:
                 index += 1
-            unique[index] = event if index == event.index else Event(
-                index, event.step, event.kind, event.line, event.subject, event.parameters, event.detail
+            unique[index] = (
+                event
+                if index == event.index
+                else Event(index, event.step, event.kind, event.line, event.subject, event.parameters, event.detail)
             )
         return tuple(unique[index] for index in sorted(unique))
 
-    def _given(self, turn: Turn, update: Update, held: Held) -> tuple[str, ...]:
+    def _given(self, turn: Turn, update: Update) -> tuple[str, ...]:
         """The parameters whose gradient an update was given, of those that a backward pass reached."""
         found = []
         for position, gradient in enumerate(turn.gradients):
@@ -254,15 +283,13 @@ class Assembly:
             if path not in held.holds:
                 continue
             for update in held.updates.get(turn.step, ()):
-                if not update.applied:
-                    continue
+                if update.rate is not None:
+                    return update.rate
                 size = update.applied.get(path)
                 size = moved if size is None else size
-                if held.kind == "SGD" and gradient:
+                if size and held.kind == "SGD" and gradient:
                     return float(size / gradient)
-                if not size and gradient is None:
-                    return max((each or 0.0 for each in update.applied.values()), default=0.0)
-                return float(size)
+                return float(size) if size else None
         return None
 
     def _parameters(self, movements: Sequence[Movement]) -> tuple[Parameter, ...]:
@@ -293,7 +320,7 @@ class Assembly:
                 continue
             own = [move for move in movements if move.parameter in names and move.rate is not None]
             rates = tuple(
-                max((move.rate or 0.0 for move in own if move.step == step), default=0.0)
+                max(move.rate or 0.0 for move in own if move.step == step)
                 for step in sorted({move.step for move in own})
             )
             lines = [update.line for each in held.updates.values() for update in each]

@@ -35,8 +35,19 @@ class Cell:
     def told(self, name: str, kind: ValueKind) -> Value:
         """As evidence."""
         return Value(
-            self.id, self.step, kind, name, self.op, self.shape, self.dtype, self.requires_grad, self.peak,
-            self.gradient, self.mean, False, self.uniform,
+            self.id,
+            self.step,
+            kind,
+            name,
+            self.op,
+            self.shape,
+            self.dtype,
+            self.requires_grad,
+            self.peak,
+            self.gradient,
+            self.mean,
+            False,
+            self.uniform,
         )
 
 

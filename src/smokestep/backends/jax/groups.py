@@ -12,6 +12,7 @@ from typing import Any
 from smokestep.backends.jax import frames, vocabulary
 from smokestep.backends.jax.sketch import MARKERS, Plain, Sketch, Step
 
+UPDATES = frozenset("update update_fn apply_updates".split())
 REDUCTIONS = frozenset("reduce_sum reduce_max reduce_min reduce_prod argmax argmin cumsum".split())
 
 
@@ -33,11 +34,10 @@ class Group:
 
     @property
     def optimizing(self) -> bool:
-        """Whether an optimizer library does it."""
+        """Whether an optimizer library does it: a transformation's update, or its being applied."""
         return any(
-            place.startswith("optax/") and not place.startswith("optax/losses")
+            frame.function.split(".")[-1] in UPDATES and frames.library(frame.file).startswith("optax/")
             for frame in frames.calls(self.path)[0]
-            if (place := frames.library(frame.file))
         )
 
     def within(self, function: str) -> bool:
@@ -45,8 +45,9 @@ class Group:
         return any(frame.function.split(".")[0] == function for frame in frames.calls(self.path)[0])
 
 
-def grouped(sketch: Sketch) -> list[Group | Step]:
-    """The operations in order, and the markers between them; JAX's own work on a marked function is left out."""
+def grouped(sketch: Sketch, inner: bool = False) -> list[Group | Step]:
+    """The operations in order, and the markers between them; JAX's own work on a marked function is left out, unless
+    it is itself a part of one (`inner`: a derivative within what is differentiated)."""
     found: list[Group | Step] = []
     current: Group | None = None
     site: Any = None
@@ -56,7 +57,7 @@ def grouped(sketch: Sketch) -> list[Group | Step]:
             found.append(step)
             current = None
             continue
-        if step.apart or step.effect:
+        if step.effect or (step.apart and not inner):
             continue
         calls, user = frames.calls(step.path)
         name, kind, frame = vocabulary.named(calls)
@@ -116,7 +117,9 @@ def _name(group: Group, sketch: Sketch) -> None:
         for index, each in enumerate(each_step.reads)
         if isinstance(each, Plain) and _number(each.value) is not None
     }
-    simple = [each for each in group.steps if each.primitive not in ("broadcast_in_dim", "convert_element_type", "reshape")]
+    simple = [
+        each for each in group.steps if each.primitive not in ("broadcast_in_dim", "convert_element_type", "reshape")
+    ]
     if len(simple) == 1 and group.kind in ("", "function"):
         group.args.update(numbers)
         if "y" in simple[0].params and simple[0].primitive == "integer_pow":

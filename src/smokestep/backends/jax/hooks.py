@@ -233,19 +233,17 @@ def _marked_gradients(key: int, given: Any, avals: Any, result: Any) -> Any:
     cts = [each for each in cts if getattr(each, "dtype", None) != jax.dtypes.float0]
     leaves, tree = jax.tree_util.tree_flatten(result)
     real = [i for i, each in enumerate(leaves) if hasattr(each, "dtype") and each.dtype != jax.dtypes.float0]
-    outs = backward_p.bind(
-        *cts, *(leaves[i] for i in real), key=key, counted=len(cts), batched=0, places=tuple(real)
-    )
+    outs = backward_p.bind(*cts, *(leaves[i] for i in real), key=key, counted=len(cts), batched=0, places=tuple(real))
     for index, out in zip(real, outs, strict=True):
         leaves[index] = out
     return jax.tree_util.tree_unflatten(tree, leaves)
 
 
 def names_of(primals: Any) -> tuple[str, ...]:
-    """The path of every leaf of what is differentiated."""
+    """The path of every leaf of what is differentiated, within its argument."""
     tree = primals.unflatten()
     pairs = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return tuple(path_name(path) for path, _ in pairs)
+    return tuple(path_name(path[1:]) for path, _ in pairs)
 
 
 def path_name(path: Any) -> str:

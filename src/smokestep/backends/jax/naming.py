@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from smokestep.backends.jax import trees
 from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.updates import Update
@@ -90,9 +88,10 @@ def named(leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], held: I
         roots.setdefault(path[: len(path) - len(parts)] if parts else path[:-1])
     wanted = dict.fromkeys([*chosen, *held])
     for path, leaf in leaves.items():
-        if leaf.role == "leaf" and path not in wanted and any(path[: len(r)] == r and r for r in roots):
-            if np.issubdtype(np.asarray(leaf.value).dtype if not hasattr(leaf.value, "dtype") else _plain(leaf.value), np.floating):
-                wanted[path] = None
+        if leaf.role == "leaf" and "float" in str(leaf.value.dtype) and leaf.value.shape:
+            wanted.setdefault(path)
+            if not any(path[: len(root)] == root for root in roots):
+                roots.setdefault(_root(path, leaves))
     ordered = [path for path in leaves if path in wanted]
     tops = _tops(ordered, list(roots))
     parameters = {path: _short(path, tops) for path in ordered}
@@ -105,8 +104,12 @@ def named(leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], held: I
     return Names(parameters, statistics)
 
 
-def _plain(value: Any) -> Any:
-    return np.float32 if "float" in str(value.dtype) else value.dtype if not trees.is_key(value) else np.int32
+def _root(path: Path, leaves: Mapping[Path, trees.Leaf]) -> Path:
+    """Where the tree of a leaf that is not differentiated begins: below what it shares with other kinds of leaves."""
+    for depth in range(len(path)):
+        if all(leaf.role == "leaf" for other, leaf in leaves.items() if other[:depth] == path[:depth]):
+            return path[:depth] if depth else path[:1] if len(path) > 1 else ()
+    return path[:-1]
 
 
 def _tops(paths: list[Path], roots: list[Path]) -> list[Path]:
@@ -178,9 +181,12 @@ def optimizers(
 
 def _nearest(held: list[Held], update: Update, turn: Turn, leaves: Mapping[Path, trees.Leaf]) -> Held | None:
     """An optimizer without a state of its own that this may be."""
-    idle = [each for each in held if each.top is not None and not any(
-        leaf.top == each.top and getattr(leaf.value, "size", 0) > 1 for leaf in leaves.values()
-    )]
+    idle = [
+        each
+        for each in held
+        if each.top is not None
+        and not any(leaf.top == each.top and getattr(leaf.value, "size", 0) > 1 for leaf in leaves.values())
+    ]
     given = {
         source_of(turn, gradient.primal)
         for position, gradient in enumerate(turn.gradients)
@@ -192,9 +198,13 @@ def _nearest(held: list[Held], update: Update, turn: Turn, leaves: Mapping[Path,
     return next((each for each in idle if not each.holds), None)
 
 
-def _by_structure(each: Held, leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], others: list[Held]) -> None:
+def _by_structure(
+    each: Held, leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], others: list[Held]
+) -> None:
     """What an optimizer keeps averages of it holds, also where no gradient arrived."""
-    inner = [leaf.path[len(each.top or ()) :] for leaf in leaves.values() if leaf.top == each.top and each.top is not None]
+    inner = [
+        leaf.path[len(each.top or ()) :] for leaf in leaves.values() if leaf.top == each.top and each.top is not None
+    ]
     shapes = {path: getattr(leaf.value, "shape", None) for path, leaf in leaves.items()}
     if not inner:
         return
@@ -207,7 +217,8 @@ def _by_structure(each: Held, leaves: Mapping[Path, trees.Leaf], chosen: Mapping
         for depth in range(len(path), 0, -1):
             tail = path[-depth:]
             like = [
-                below for below in inner
+                below
+                for below in inner
                 if below[-depth:] == tail and shapes.get((*(each.top or ()), *below)) == leaf.value.shape
             ]
             if like and (depth > 1 or len(path) <= 2) and (not each.holds or path[:-depth] in roots):

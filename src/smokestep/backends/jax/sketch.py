@@ -19,7 +19,9 @@ from smokestep.backends.jax.markers import APART, backward_p, forward_p, results
 from smokestep.backends.jax.vocabulary import PRIMITIVES, of_jit
 
 BUDGET = 4000  # operations up to which loops are unrolled
-CALLS = frozenset({"jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_lin", "remat_opt"})
+CALLS = frozenset(
+    {"jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_lin", "remat_opt"}
+)
 _PLACE = re.compile(r" at (.*):\d+$")
 _CUSTOM = frozenset({"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"})
 
@@ -52,11 +54,7 @@ class Step:
     body: Sketch | None = None
     effect: bool = False
     opaque: bool = False
-
-    @property
-    def apart(self) -> bool:
-        """Whether it is JAX's own work on a differentiated function."""
-        return APART in self.module and self.primitive not in MARKERS
+    apart: bool = False  # JAX's own work on a differentiated function
 
     @property
     def operands(self) -> tuple[int, ...]:
@@ -111,6 +109,11 @@ def sketch(closed: Any) -> Sketch:
         found.constants[env[var]] = value
     _Layout(found).walk(jaxpr, env, (), "")
     found.outputs = [_read(env, each) for each in jaxpr.outvars]
+    far: set[int] = set()
+    for step in found.steps:
+        if step.primitive not in MARKERS:
+            step.apart = APART in step.module or not far.isdisjoint(step.operands)
+            far.update(step.makes if step.apart else ())
     return found
 
 
@@ -141,8 +144,10 @@ class _Layout:
         elif eqn.primitive is results_p:
             made = self.makes(eqn, env)
             self.add(Step("results", name, reads, made, lambda *args: args, path, module, dict(params)))
-        elif name in CALLS and (inner := _inner(params)) is not None and (
-            name not in ("jit", "pjit") or not _closed_library(eqn, inner)
+        elif (
+            name in CALLS
+            and (inner := _inner(params)) is not None
+            and (name not in ("jit", "pjit") or not _closed_library(eqn, inner))
         ):
             self.open(inner, eqn, env, reads, path, module, inside)
         elif name == "scan" and self.fits(params):
@@ -169,7 +174,14 @@ class _Layout:
         self.add(Step("forward", eqn.primitive.name, reads, (), lambda *args: (), path, module, params, body=body))
 
     def open(
-        self, inner: Any, eqn: Any, env: dict[Any, Any], reads: tuple[Read, ...], path: frames.Path, module: str, at: str
+        self,
+        inner: Any,
+        eqn: Any,
+        env: dict[Any, Any],
+        reads: tuple[Read, ...],
+        path: frames.Path,
+        module: str,
+        at: str,
     ) -> None:
         jaxpr, consts = (inner.jaxpr, inner.consts) if hasattr(inner, "consts") else (inner, ())
         own: dict[Any, Any] = dict(zip(jaxpr.invars, reads, strict=True))
@@ -222,9 +234,10 @@ class _Layout:
         stacked: list[list[Read]] = [[] for _ in closed.jaxpr.outvars[carried:]]
         order = range(length - 1, -1, -1) if params.get("reverse") else range(length)
         for index in order:
-            picked = [self.pick(row, var.aval, index, path, module) for row, var in zip(
-                rows, closed.jaxpr.invars[fixed + carried :], strict=True
-            )]
+            picked = [
+                self.pick(row, var.aval, index, path, module)
+                for row, var in zip(rows, closed.jaxpr.invars[fixed + carried :], strict=True)
+            ]
             own: dict[Any, Any] = dict(zip(closed.jaxpr.invars, [*reads[:fixed], *carry, *picked], strict=True))
             for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True):
                 own[var] = self.sketch.new(var.aval)

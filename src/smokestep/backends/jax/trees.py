@@ -191,8 +191,11 @@ def _search(thing: Any, found: dict[str, Holder], seen: set[int], depth: int) ->
     for name in sorted(names & set(thing.__globals__)):
         space = thing.__globals__
         _place(
-            name, Holder(name, functools.partial(space.get, name), functools.partial(space.__setitem__, name)), found,
-            seen, depth,
+            name,
+            Holder(name, functools.partial(space.get, name), functools.partial(space.__setitem__, name)),
+            found,
+            seen,
+            depth,
         )
 
 

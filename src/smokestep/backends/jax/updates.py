@@ -6,7 +6,7 @@ the state that the step left, or nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from smokestep.backends.jax import frames
@@ -31,10 +31,12 @@ class Update:
     top: Path | None = None
     by_hand: bool = False
     applied: dict[Path, float | None] = field(default_factory=dict)  # leaf -> the largest entry of what was added
+    rate: float | None = None
+    sizes: dict[int, float] = field(default_factory=dict)  # gradient -> the largest entry of its update
 
 
-def updates(turn: Turn, tops: Iterable[Path]) -> list[Update]:
-    """The updates of one step, in order."""
+def updates(turn: Turn, tops: Iterable[Path], aside: Set[Path] = frozenset()) -> list[Update]:
+    """The updates of one step, in order; `aside` are leaves that are no parameters."""
     found: dict[object, Update] = {}
     tops = list(tops)
     of_state: dict[int, Path] = {
@@ -57,7 +59,13 @@ def updates(turn: Turn, tops: Iterable[Path]) -> list[Update]:
             for read in each.reads:
                 update.given |= turn.taint.get(read, 0)
     merged = _merged(list(found.values()))
-    _applied(turn, merged)
+    _applied(turn, merged, aside)
+    for update in merged:
+        update.rate = _rate(turn, update)
+        if not update.applied:
+            update.line = _end(turn, update) or update.line
+    if not any(update.applied for update in merged):
+        merged += _unmerged(turn, merged)
     return sorted(merged, key=lambda each: each.index)
 
 
@@ -82,12 +90,12 @@ def _merged(found: list[Update]) -> list[Update]:
     return whole
 
 
-def _applied(turn: Turn, found: list[Update]) -> None:
+def _applied(turn: Turn, found: list[Update], aside: Set[Path]) -> None:
     """Follow every leaf that the step left back to the update that made it."""
     of: dict[int, Update] = {position: update for update in found for position in update.members}
     by_hand: dict[Line | None, Update] = {}
     for path, value in turn.left.items():
-        if value == turn.entered.get(path) or not turn.taint.get(value):
+        if value == turn.entered.get(path) or not turn.taint.get(value) or path in aside:
             continue
         maker = turn.made_of.get(value)
         last = turn.arithmetic[maker] if maker is not None else None
@@ -136,3 +144,50 @@ def _added(turn: Turn, value: int, before: int | None) -> float | None:
             return None
         value = tainted[0]
     return None
+
+
+def _rate(turn: Turn, update: Update) -> float | None:
+    """The learning rate: what the optimizer's last multiplication of a whole tensor by one number multiplies by."""
+    found: list[float] = []
+    for position in sorted(update.members, reverse=True):
+        each = turn.arithmetic[position]
+        if each.name not in ("mul", "neg") or not each.makes or not turn.taint.get(each.makes[0]):
+            continue
+        numbers = [abs(n) for n in each.args.values() if isinstance(n, (int, float)) and not isinstance(n, bool)]
+        scalars = [turn.cells[r] for r in each.reads if not turn.taint.get(r) and turn.cells[r].shape == ()]
+        if len(numbers) == 1 and len(each.reads) == 1:
+            found.append(numbers[0])
+            break
+        if len(scalars) == 1 and len(each.reads) == 2 and scalars[0].peak is not None:
+            found.append(scalars[0].peak)
+            break
+    return found[0] if found else None
+
+
+def _end(turn: Turn, update: Update) -> Line | None:
+    """The line of the last work on what an update gave."""
+    made = {value for position in update.members for value in turn.arithmetic[position].makes}
+    line = None
+    for each in turn.arithmetic:
+        if made.intersection(each.reads) and (each.id > update.index or each.applying):
+            made.update(each.makes)
+            line = _line(each)
+    return line
+
+
+def _unmerged(turn: Turn, found: list[Update]) -> list[Update]:
+    """New parameters that were computed by hand, in a step that leaves all as they were."""
+    entered = set(turn.entered.values())
+    made: dict[Line | None, Update] = {}
+    for each in turn.arithmetic:
+        if each.optimizing or each.name not in ("add", "sub") or len(each.reads) != 2 or not each.makes:
+            continue
+        old, other = (each.reads if each.reads[0] in entered else each.reads[::-1])
+        shape = turn.cells[each.makes[0]].shape
+        if old in entered and turn.taint.get(other) and not turn.taint.get(old) and turn.cells[old].shape == shape:
+            if turn.cells[old].source is None:
+                continue
+            line = _line(each)
+            update = made.setdefault(line, Update(each.id, line, by_hand=True))
+            update.index, update.given = max(update.index, each.id), update.given | turn.taint[other]
+    return [] if any(update.top is not None for update in found) else list(made.values())
