@@ -27,11 +27,10 @@ def training(argnums):
 
     @jax.jit
     def step(state, batch):
-        loss, grads = jax.value_and_grad(td_loss, argnums)(
-            state["target"], state["online"], batch
-        )  # BUG: frozen-parameter
+        target, online = state["target"], state["online"]
+        loss, grads = jax.value_and_grad(td_loss, argnums)(target, online, batch)  # BUG: frozen-parameter online.*
         updates, opt_state = optimizer.update(grads, state["opt"])
-        online = optax.apply_updates(state["online"], updates)
+        online = optax.apply_updates(online, updates)
         return {**state, "online": online, "opt": opt_state}, loss
 
     keys = jax.random.split(jax.random.key(2), 4)
