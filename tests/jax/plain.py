@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-import jax
-import jax.numpy as jnp
 import smokestep
 
 
