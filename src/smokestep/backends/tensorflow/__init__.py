@@ -16,19 +16,21 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from smokestep.backends import gaps
 from smokestep.backends.tensorflow import snapshot
 from smokestep.backends.tensorflow.assembly import Assembly
 from smokestep.backends.tensorflow.declarations import batch_names
-from smokestep.backends.tensorflow.gaps import GAPS, WORDS
 from smokestep.backends.tensorflow.hooks import listening
 from smokestep.backends.tensorflow.recorder import Recorder, StopWatching, number
 from smokestep.backends.tensorflow.trace import array_of
+from smokestep.backends.tensorflow.words import WORDS
 from smokestep.findings import NotApplicable, Open
 from smokestep.training import Training
 from smokestep.world import NotOffered, Recording
 
 __all__ = ["StopWatching", "live", "open_world"]
 
+LOOP = ("forward", "backward", "update", "zero_grad")  # what a tape gave is used up by the update
 NO_LAB = "experiments on recorded calls are not yet made with TensorFlow"
 
 
@@ -65,7 +67,7 @@ class TensorFlowWorld:
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
         """What cannot be judged, or has no sense, here."""
-        return GAPS
+        return gaps.TENSORFLOW
 
     def words(self) -> Sequence[tuple[str, str]]:
         """What is called otherwise here."""

@@ -119,3 +119,9 @@ def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(map(_equal, one, other))
     return bool(one == other)
+
+
+def reset() -> None:
+    """Forget the names that Keras has counted, and its graph."""
+    if keras := sys.modules.get("keras"):
+        keras.utils.clear_session(free_memory=False)
