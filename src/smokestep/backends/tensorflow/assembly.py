@@ -9,7 +9,7 @@ from typing import Any
 
 from smokestep.backends.tensorflow import beginnings, declarations, frames, losses, modes, optimizers
 from smokestep.backends.tensorflow.graphs import Graphs
-from smokestep.backends.tensorflow.naming import Models, containers, installed, keras_variables, layers_of
+from smokestep.backends.tensorflow.naming import Models, containers, installed, layers_of
 from smokestep.backends.tensorflow.places import Place
 from smokestep.backends.tensorflow.recorder import Recorder
 from smokestep.backends.tensorflow.sources import mentions
@@ -32,8 +32,7 @@ class Assembly:
             words.update({id(each): name for name, each in (*training.model.items(), *training.optimizer.items())
                           if name})  # fmt: skip
         self.models = Models([*given, *recorder.running.roots.values()], words, recorder.places)
-        self.keras = keras_variables()
-        recorder.places.keras = self.keras
+        self.keras = recorder.places.keras
         self.stray: dict[int, tuple[str, Any, str, str]] = {}  # variables of layers that no model tracks
         for top in self.models.tops:
             for layer, keeper, attribute, container in containers(top):

@@ -32,7 +32,9 @@ def _folder(path: str) -> str:
 _HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _TENSORFLOW = os.path.dirname(os.path.dirname(os.path.abspath(tf.__file__))) + os.sep  # site-packages
 _FRAMEWORK = tuple(_TENSORFLOW + name + os.sep for name in ("tensorflow", "keras", "tf_keras", "tf_slim", "optree"))
-_MUTE = tuple(f"{_TENSORFLOW}keras{os.sep}src{os.sep}metrics{os.sep}" for _ in (0,))
+_KERAS = os.path.join(_TENSORFLOW, "keras", "src", "")
+# What is done there is no part of the training: metrics, first values, the seeds of random layers.
+_MUTE = tuple(_KERAS + each for each in (f"metrics{os.sep}", f"initializers{os.sep}", f"random{os.sep}seed_generator"))
 _STDLIB = tuple(
     os.path.realpath(path) + os.sep for path in {sysconfig.get_path("stdlib"), os.path.dirname(os.__file__)}
 )

@@ -6,6 +6,7 @@ Every hook is taken out again when the block ends, and what it wraps runs as eve
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -27,6 +28,8 @@ def listening(recorder: Any) -> Iterator[None]:
     """While the block runs, the recorder hears of everything; functions run eagerly."""
     eagerly = tf.config.functions_run_eagerly()
     with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", message=".*run_functions_eagerly.*")  # tf.data says that it goes on as ever
         stack.callback(tf.config.run_functions_eagerly, eagerly)
         tf.config.run_functions_eagerly(True)
         patches = [
@@ -55,6 +58,7 @@ def _patched(owner: Any, name: str, wrap: Wrap) -> Iterator[None]:
 
 
 def _keras(recorder: Any) -> list[tuple[Any, str, Wrap]]:
+    from keras.src.backend.tensorflow.core import Variable
     from keras.src.layers.layer import Layer
     from keras.src.losses.loss import Loss
     from keras.src.models.model import Model
@@ -63,6 +67,7 @@ def _keras(recorder: Any) -> list[tuple[Any, str, Wrap]]:
     from keras.src.trainers.trainer import Trainer
 
     return [
+        (Variable, "_initialize", _wrapped(recorder)),
         (Operation, "__call__", _layer(recorder)),
         (Layer, "__call__", _declared(recorder)),
         (Layer, "__init__", _built(recorder)),
@@ -128,6 +133,19 @@ def _made(recorder: Any) -> Wrap:
             recorder.places.know(self)
 
         return __init__
+
+    return wrap
+
+
+def _wrapped(recorder: Any) -> Wrap:
+    """Remembers which variable of Keras is around which of TensorFlow."""
+
+    def wrap(function: Any) -> Any:
+        def _initialize(self: Any, value: Any) -> None:
+            function(self, value)
+            recorder.places.keras[id(self._value)] = self
+
+        return _initialize
 
     return wrap
 

@@ -209,8 +209,7 @@ def _probabilities(call: Compared, array: Any) -> None:
         return
     found = call.statistics["prediction"]
     sums = found.pop("rows_low", None), found.pop("rows_high", None)
-    if off and sums[0] is not None:
-        found["exp_low"], found["exp_high"] = sums[0], sums[1] or 0.0
+    if off:
         found["high"] = max(abs(low), high)
     elif sums[0] is not None:  # Keras divides by the sum
         found["exp_low"] = found["exp_high"] = 1.0

@@ -6,7 +6,6 @@ the name under which the user's code holds the model comes first.
 
 from __future__ import annotations
 
-import gc
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -83,17 +82,6 @@ def own_variables(layer: Any) -> Iterator[Any]:
 def _unprefixed(path: str, top: str) -> str:
     parts = path.split("/")
     return ".".join(parts[1:] if len(parts) > 1 and parts[0] == top else parts)
-
-
-def keras_variables() -> dict[int, Any]:
-    """Every variable of Keras that is alive, by the identity of the tf.Variable in it."""
-    import sys
-
-    if "keras" not in sys.modules:
-        return {}
-    from keras.src.backend.common.variables import Variable
-
-    return {id(each._value): each for each in gc.get_objects() if isinstance(each, Variable) and each._value is not None}
 
 
 def containers(top: Any) -> Iterator[tuple[Any, Any, str, str]]:

@@ -64,6 +64,14 @@ class Places:
         for each in list(gc.get_objects()):
             if isinstance(each, resource_variable_ops.BaseResourceVariable):
                 self.know(each)
+            elif type(each).__name__ == "Variable" and isinstance(
+                plain := getattr(each, "_value", None), resource_variable_ops.BaseResourceVariable
+            ):
+                self.keras[id(plain)] = each
+
+    def knows(self, handle: Any) -> bool:
+        """Whether the variable of a handle is made."""
+        return handle._id in self._variables
 
     def of(self, handle: Any, steps: int) -> Place:
         """The place of a handle."""

@@ -158,9 +158,17 @@ class Recorder:
         """The name of an element of the batch."""
         return self.batch.get(tensor._id)
 
+    def knows(self, handle: Any) -> bool:
+        """Whether the variable of a handle is made."""
+        return self.places.knows(handle)
+
     def place(self, handle: Any) -> Place:
         """The variable of a handle."""
         return self.places.of(handle, self.step)
+
+    def trains(self, place: Place) -> bool:
+        """Whether a variable is to be trained."""
+        return self.places.trainable(place)
 
     def read(self, place: Place) -> None:
         """A variable was read."""

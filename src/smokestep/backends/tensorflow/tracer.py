@@ -22,7 +22,8 @@ from smokestep.backends.tensorflow.trace import RawOp, Seen, array_of, dtype_of,
 from smokestep.backends.tensorflow.vocabulary import FACTORIES, QUIET, READS, SETTINGS, SHAPES, WRITES, arguments, name_of
 
 FLOATS = ("float", "bfloat", "complex")
-LAYERED = frozenset("matmul conv2d conv3d conv1d conv_transpose2d conv_transpose3d einsum".split())
+VIEWS = frozenset("reshape squeeze unsqueeze to".split())
+LAYERED = frozenset("linear matmul conv2d conv3d conv1d conv_transpose2d conv_transpose3d einsum".split())
 OPENS = frozenset("relu relu6 sigmoid tanh hardtanh hardsigmoid".split())
 
 
@@ -204,27 +205,23 @@ class Tracer:
             op.name = "linear"
             if len(op.reads) == 2 and reads[0].kind == "parameter":
                 op.reads.reverse()
-        last = self.ops[-1] if self.ops else None
-        if op.name != "add" or last is None or last.module is not op.module or op.module is None or len(reads) != 2:
+        if op.name != "add" or op.module is None or len(op.reads) != 2:
             return
-        product = self.values.get(last.makes[0]) if len(last.makes) == 1 else None
-        view = None
-        if last.name == "reshape" and len(self.ops) > 1 and len(self.ops[-2].makes) == 1:  # the bias of a convolution
-            bias = self.values[last.reads[0]] if last.reads else None
-            if bias is not None and bias.kind == "parameter" and last.makes[0] in op.reads:
-                view, last = last, self.ops[-2]
-                product = self.values.get(last.makes[0])
-                reads = [product, bias] if product is not None else reads
-        weighted = any(self.values[each].kind == "parameter" for each in last.reads)
-        if last.name not in (*LAYERED, "linear") or not weighted or product is None or op.reads[0] != product.id:
+        bias, at = self.values[op.reads[1]], len(self.ops)
+        while bias.kind != "parameter":  # the bias of a convolution is given other dimensions first
+            at -= 1
+            view = self.ops[at] if at > 0 else None
+            if view is None or view.name not in VIEWS or view.makes != [bias.id] or len(view.reads) != 1:
+                return
+            bias = self.values[view.reads[0]]
+        last = self.ops[at - 1] if at else None
+        if last is None or last.module is not op.module or last.name not in LAYERED or last.makes != [op.reads[0]]:
             return
-        if reads[1].kind != "parameter":
+        if not any(self.values[each].kind == "parameter" for each in last.reads):
             return
-        if view is not None:
-            self.ops.remove(view)
-        self.ops.remove(last)
+        del self.ops[at - 1 :]
         op.name, op.args = last.name, last.args
-        op.reads = [*last.reads, reads[1].id]
+        op.reads = [*last.reads, bias.id]
 
     # ── values ─────────────────────────────────────────────────────────────────────────────────────────────────
     def value_of(self, tensor: Any) -> Seen:
@@ -267,12 +264,13 @@ class Tracer:
             seen = place.version = self._new(place.kind, None, result)
             seen.place = place
             seen.peak = peak_of(result) if seen.dtype.startswith(FLOATS) else None
-        if not seen.rg and pywrap_tfe.TFE_Py_TapeSetPossibleGradientTypes([handle]):
-            seen.rg = seen.dtype.startswith(FLOATS)
+        seen.rg = seen.dtype.startswith(FLOATS) and place.kind == "parameter" and self.watcher.trains(place)
         self.known[result._id] = seen
         self.watcher.read(place)
 
     def _write(self, kind: str, inputs: Any, found: frames.Trail) -> None:
+        if not self.watcher.knows(inputs[0]):
+            return  # it is just being made
         place = self.watcher.place(inputs[0])
         given = self.known.get(inputs[1]._id) if len(inputs) > 1 and hasattr(inputs[1], "_id") else None
         since = given.since if given is not None else frozenset()
