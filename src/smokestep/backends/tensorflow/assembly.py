@@ -37,6 +37,9 @@ class Assembly:
         for top in self.models.tops:
             for layer, keeper, attribute, container in containers(top):
                 self._stray(layer, keeper, attribute, container)
+        for layer in recorder.running.layers.values():  # what ran within a model that does not know it
+            if id(layer) not in self.models.paths and self.models.tops:
+                self._stray(layer, self.models.tops[0], "", "attribute")
         self.optimizer_names = self._optimizer_names(words)
         self.names: dict[int, str] = {**self.models.path_of}
         self._name_the_rest()

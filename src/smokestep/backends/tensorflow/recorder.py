@@ -226,8 +226,8 @@ class Recorder:
             seen = tracer.known.get(getattr(each, "_id", None))
             if seen is None or seen.kind != "made":
                 continue
-            if not seen.rg and seen.dtype.startswith("float"):
-                seen.rg = True
+            if (not seen.rg or seen.outside) and seen.dtype.startswith("float"):
+                seen.rg, seen.outside = True, False
                 tracer.alive.append((seen, each))
                 maker = next((op for op in reversed(tracer.ops) if op.id == seen.op), None)
                 if maker is not None:

@@ -40,6 +40,7 @@ class Tracer:
         self.layers: list[Any] = []  # the layers that run, outermost first
         self.opaque: list[tuple[int, str, Raw | None]] = []
         self.failure = ""
+        self.escaped = 0  # the number of the last tensor whose entries were given to Python in this step
         self._serial = 0
         self._group: tuple[RawOp, FrameType] | None = None
         self._shapes: set[int] = set()  # tensors that tell of shapes only
@@ -73,6 +74,7 @@ class Tracer:
         """A step is over: let go of its tensors. Numbers of tensors are never used twice, so what is known stays."""
         self.close_group()
         self.alive.clear()
+        self.escaped = 0
 
     # ── operations ─────────────────────────────────────────────────────────────────────────────────────────────
     def _heard(
@@ -113,6 +115,8 @@ class Tracer:
             constants.append(self._constant(each, _sets(kind, index, len(inputs))))
             if constants[-1] is None and each._id not in self._shapes:
                 value = self.value_of(each)
+                if value.outside and op.grad:
+                    value = self._enters_tape(value, each, found)
                 if value.group is not None and value.group is not op and value.id not in value.group.makes:
                     value.group.makes.append(value.id)
                 if not (self._group and self._group[0] is op and value.group is op):
@@ -121,7 +125,8 @@ class Tracer:
         if not grouped:
             op.args.update(arguments(kind, attributes, constants))
         reads = [self.known[each._id] for each in inputs if each._id in self.known]
-        history = recording and self._passes(kind) and any(each.rg for each in reads)
+        outside = not op.grad
+        history = (recording or outside) and self._passes(kind) and any(each.rg for each in reads)
         since = frozenset[int]().union(*(each.since for each in reads))
         for index, out in enumerate(outputs):
             seen = self._made(op, out, kind, op.name if index == 0 else "")
@@ -131,7 +136,8 @@ class Tracer:
                 seen.group = op
             else:
                 op.makes.append(seen.id)
-            if seen.rg:
+            seen.outside = outside and seen.rg
+            if seen.rg and not outside:
                 self.alive.append((seen, out))
         if not grouped:
             if kind in FACTORIES:
@@ -139,6 +145,23 @@ class Tracer:
             self._layered(op, reads)
             self.ops.append(op)
             self.watcher.did(op, outputs)
+
+    def _enters_tape(self, value: Seen, tensor: Any, found: frames.Trail) -> Seen:
+        """What was computed before the tape began to record is read: its history ends here."""
+        maker = next((op for op in reversed(self.ops) if op.id == value.op), None)
+        op = self.open("outside_tape", found)
+        if maker is not None:
+            op.line, op.stack, op.module = maker.line, maker.stack, maker.module
+            calls = [call for call in self.watcher.running.calls if value.id in call.outputs]
+            if calls:
+                op.line, op.stack, op.module = calls[-1].event.line, (calls[-1].event.line,), None
+        op.reads = [value.id]
+        made = self._new("made", op.id, tensor)
+        made.peak = value.peak
+        self.known[tensor._id] = made
+        op.makes = [made.id]
+        self.ops.append(op)
+        return made
 
     def _op_for(self, kind: str, found: frames.Trail) -> RawOp:
         """The operation that this is, or the running one of the known function that it is part of."""
@@ -237,10 +260,22 @@ class Tracer:
             self.known[tensor._id] = seen
             if seen.rg:
                 self.alive.append((seen, tensor))
+            elif place is None and seen.dtype.startswith(FLOATS) and tensor._id > self.escaped > 0:
+                self._comes_back(seen, tensor)
         elif not seen.rg and seen.kind == "input" and pywrap_tfe.TFE_Py_TapeSetPossibleGradientTypes([tensor]):
             seen.kind, seen.rg = "leaf", True  # watched by hand
             self.alive.append((seen, tensor))
         return seen
+
+    def _comes_back(self, seen: Seen, tensor: Any) -> None:
+        """A tensor made by Python code after entries were given to it: whether it is made of them is not known."""
+        found = frames.trail(3)
+        if found.muted or not found.stack:
+            return
+        op = self.open("from_numpy", found)
+        op.makes = [seen.id]
+        seen.kind, seen.op = "made", op.id
+        self.ops.append(op)
 
     def _new(self, kind: str, op: int | None, tensor: Any) -> Seen:
         seen = Seen(self.next(), kind, op, shape_of(tensor), dtype_of(tensor))
@@ -327,6 +362,7 @@ class Tracer:
             return
         op = self.open(name, found)
         op.reads, op.escapes = [seen.id], True
+        self.escaped = max(self.escaped, seen.id and tensor._id)
         made = Seen(self.next(), "made", op.id, (), "python")
         self.values[made.id] = made
         op.makes.append(made.id)

@@ -150,7 +150,7 @@ NAMES: Mapping[str, str] = {
     "SelectV2": "where",
     "Where": "nonzero",
     # what has no gradient, or is drawn
-    "StopGradient": "stop_gradient",
+    "StopGradient": "detach",
     "PreventGradient": "prevent_gradient",
     "Multinomial": "multinomial",
     "StatelessMultinomial": "multinomial",
