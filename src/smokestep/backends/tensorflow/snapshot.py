@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ def preserved() -> Iterator[Changes]:
     variables = _alive()
     before = [(each, _value(each)) for each in variables]
     flags = [(each, bool(each._trainable)) for each in _keras("Variable")]
-    built = [(each, each.built) for each in _keras("Optimizer")]
+    unbuilt = [_attributes(each) for each in (*_keras("Optimizer"), *_keras("Layer")) if not each.built]
     functions = [(each, each.__dict__.get("train_function")) for each in _keras("Trainer")]
     try:
         yield changes
@@ -39,13 +39,44 @@ def preserved() -> Iterator[Changes]:
         for each, flag in flags:
             if bool(each._trainable) != flag:
                 each.trainable = flag
+        for put in unbuilt:
+            put()
         for trainer, function in functions:
             if trainer.__dict__.get("train_function") is not function:
-                trainer.train_function = function
-        changes.names = (
-            *(str(each.name) for each, value in before if value is not None and not _same(_value(each), value)),
-            *(f"{each.name} (its variables were made)" for each, was in built if each.built != was),
+                trainer.__dict__["train_function"] = function
+        changes.names = tuple(
+            str(each.name) for each, value in before if value is not None and not _same(_value(each), value)
         )
+
+
+def _attributes(thing: Any) -> Callable[[], None]:
+    """Puts back the attributes of what is not built yet, and what its own containers hold: then it is so again."""
+    owned = vars(thing)
+    kept = dict(owned)
+    held = [(value, list(value)) for value in owned.values() if isinstance(value, list)]
+    named = [(value, dict(value)) for value in owned.values() if isinstance(value, dict)]
+    tracker = owned.get("_tracker")
+    ids = {key: set(each) for key, each in tracker.stored_ids.items()} if tracker is not None else {}
+    locked = getattr(tracker, "locked", False)
+
+    def put() -> None:
+        if owned == kept and not getattr(thing, "built", False):
+            return
+        owned.clear()
+        owned.update(kept)
+        for value, before in held:
+            for plain in (value, getattr(value, "_storage", None)):  # what TensorFlow wraps for its checkpoints
+                if isinstance(plain, list):
+                    list.__setitem__(plain, slice(None), before)
+        for value, before in named:
+            plain = getattr(value, "__wrapped__", value)
+            dict.clear(plain)
+            dict.update(plain, before)
+        if tracker is not None:
+            tracker.stored_ids.update(ids)
+            tracker.locked = locked
+
+    return put
 
 
 def _alive() -> list[Any]:
@@ -56,10 +87,11 @@ def _keras(kind: str) -> list[Any]:
     if "keras" not in sys.modules:
         return []
     from keras.src.backend.common.variables import Variable
+    from keras.src.layers.layer import Layer
     from keras.src.optimizers.base_optimizer import BaseOptimizer
     from keras.src.trainers.trainer import Trainer
 
-    wanted = {"Variable": Variable, "Optimizer": BaseOptimizer, "Trainer": Trainer}[kind]
+    wanted = {"Variable": Variable, "Optimizer": BaseOptimizer, "Trainer": Trainer, "Layer": Layer}[kind]
     return [each for each in gc.get_objects() if isinstance(each, wanted)]
 
 
