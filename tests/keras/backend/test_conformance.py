@@ -27,6 +27,17 @@ class Unused(keras.Model):
         return self.out(inputs)
 
 
+class Built(keras.Model):
+    """A model that is built when it first runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = layers.Dense(2)
+
+    def call(self, inputs):
+        return self.out(inputs)
+
+
 def _training(model):
     optimizer = keras.optimizers.SGD(0.1)
     optimizer_loss = keras.losses.MeanSquaredError()
@@ -56,7 +67,7 @@ def test_the_backend_conforms():
 
 
 def test_a_living_model_that_was_never_built_is_unbuilt_again():
-    model, optimizer = Unused(), keras.optimizers.Adam()
+    model, optimizer = Built(), keras.optimizers.Adam()
     model.compile(optimizer, "mse")
     batch = (tf.random.normal((4, 3)), tf.random.normal((4, 2)))
     smokestep.examine(smokestep.Training(lambda pair: model.train_on_batch(*pair), batch))

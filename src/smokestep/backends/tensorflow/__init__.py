@@ -18,9 +18,11 @@ import tensorflow as tf
 
 from smokestep.backends import gaps
 from smokestep.backends.tensorflow import snapshot
-from smokestep.backends.tensorflow.assembly import Assembly
+from smokestep.backends.tensorflow.alive import alive
+from smokestep.backends.tensorflow.assembly import assembled, describe
 from smokestep.backends.tensorflow.declarations import batch_names
 from smokestep.backends.tensorflow.hooks import listening
+from smokestep.backends.tensorflow.live import live
 from smokestep.backends.tensorflow.recorder import Recorder, StopWatching, number
 from smokestep.backends.tensorflow.trace import array_of
 from smokestep.backends.tensorflow.words import WORDS
@@ -31,13 +33,6 @@ from smokestep.world import NotOffered, Recording
 __all__ = ["StopWatching", "live", "open_world"]
 
 LOOP = ("forward", "backward", "update", "zero_grad")  # what a tape gave is used up by the update
-NO_LAB = "experiments on recorded calls are not yet made with TensorFlow"
-
-
-def describe() -> Mapping[str, str]:
-    """The framework and its version."""
-    keras = sys.modules.get("keras")
-    return {"framework": f"tensorflow {tf.__version__}" + (f", keras {keras.__version__}" if keras else "")}
 
 
 class TensorFlowWorld:
@@ -59,7 +54,7 @@ class TensorFlowWorld:
 
     def lab(self) -> Any:
         """Where the recorded model calls can be made again."""
-        raise NotOffered(NO_LAB)
+        raise NotOffered("experiments on recorded calls are not yet made with TensorFlow")
 
     def loaders(self) -> tuple[Any, ...]:
         """No data loader of TensorFlow is asked."""
@@ -104,14 +99,6 @@ class TensorFlowWorld:
                 recorder.guarded(recorder.end)
 
 
-def assembled(recorder: Recorder, training: Training | None, seconds: float) -> Recording:
-    """The evidence of what was heard."""
-    if recorder.tracer.failure:
-        raise NotOffered(f"the recorder failed, the training did not: {recorder.tracer.failure}; please report it")
-    with recorder.tracer.quiet():
-        return Assembly(recorder, training, seconds).recording()
-
-
 def _scalar(returned: Any) -> float | None:
     if isinstance(returned, Mapping):
         returned = returned.get("loss", next(iter(returned.values()), None))
@@ -143,10 +130,11 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
     """A private world for a training: built by its factory, else run in place and put back afterwards."""
     recorder = Recorder(live=False)
     with ExitStack() as stack:
-        changes = stack.enter_context(snapshot.preserved())
+        living = alive()
+        changes = stack.enter_context(snapshot.preserved(living))
         if not isinstance(subject, Training):
             stack.enter_context(_own_names())
-        recorder.places.look_around()
+        recorder.places.look_around(living)
         stack.enter_context(listening(recorder))
         training = subject if isinstance(subject, Training) else subject()
         recorder.running.names.update(
@@ -167,10 +155,3 @@ def _name_batch(recorder: Recorder, training: Training) -> None:
             recorder.batch[value._id] = name
         else:
             recorder.arrays.named.append((value, name))
-
-
-@contextmanager
-def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[Any]:
-    """Watch the loop that runs in the block."""
-    raise NotOffered("live loops of TensorFlow are not watched yet")
-    yield

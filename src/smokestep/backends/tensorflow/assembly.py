@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+import sys
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import tensorflow as tf
 
 from smokestep.backends.tensorflow import beginnings, declarations, frames, losses, modes, optimizers
 from smokestep.backends.tensorflow.graphs import Graphs
@@ -18,7 +21,7 @@ from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.numbers import Activation, Numbers, Output
 from smokestep.evidence.steps import Event, Movement, Parameter, Steps
-from smokestep.world import Recording
+from smokestep.world import NotOffered, Recording
 
 
 class Assembly:
@@ -122,8 +125,6 @@ class Assembly:
 
     def step_of(self, serial: int) -> int:
         """The step in which something with this serial number happened."""
-        from bisect import bisect_left
-
         step = bisect_left(self.recorder.ends, serial)
         return step if self.recorder.live else min(step, max(self.count - 1, 0))
 
@@ -286,6 +287,15 @@ class Assembly:
         return Numbers((), tuple(activations), tuple(outputs), False)
 
 
-def completed(parameters: Sequence[Parameter], got: set[str]) -> tuple[Parameter, ...]:
-    """The parameters, with what is known of those that got gradient left out."""
-    return tuple(replace(each, mentions=None) if each.name in got else each for each in parameters)
+def assembled(recorder: Recorder, training: Any, seconds: float) -> Recording:
+    """The evidence of what was heard. Raises `NotOffered` if the recorder itself failed."""
+    if recorder.tracer.failure:
+        raise NotOffered(f"the recorder failed, the training did not: {recorder.tracer.failure}; please report it")
+    with recorder.tracer.quiet():
+        return Assembly(recorder, training, seconds).recording()
+
+
+def describe() -> Mapping[str, str]:
+    """The framework and its version."""
+    keras = sys.modules.get("keras")
+    return {"framework": f"tensorflow {tf.__version__}" + (f", keras {keras.__version__}" if keras else "")}

@@ -141,6 +141,11 @@ class Recorder:
         if self.live and self._stepped and (not self._sites or self._stepped >= self._sites):
             self._close(self.tracer.next())
 
+    @property
+    def turns(self) -> int:
+        """How many steps of a live loop are over, as far as can be told before the next begins."""
+        return len(self.ends) + bool(self._stepped and self._stepped >= self._sites)
+
     def note(self, kind: str, subject: Any = "", line: Raw | None = None) -> Noted:
         """Put one event in its place in the order."""
         self.tracer.close_group()
