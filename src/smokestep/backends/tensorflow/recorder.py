@@ -324,13 +324,29 @@ class Recorder:
             if place is not None:
                 event.places.append(place)
                 place.row.received = peak_of(gradient)
-            values = getattr(gradient, "values", gradient)
-            made = tracer._new("input", None, values)
-            made.since = frozenset((event.index,))
-            tracer.known[values._id] = made
+            self._differentiated(event, roots, known, place, gradient)
         loss = float(target[0]) if len(target) == 1 and not target[0].shape.rank else None
         event.detail = {"loss": loss}
         self.backwards.append((event.index, [root.id for root in roots], event.line, event.places, loss))
+
+    def _differentiated(self, event: Noted, roots: list[Seen], known: Any, place: Place | None, gradient: Any) -> None:
+        """A gradient is a value of its own; where another tape records it, or it is one of data, it has a history."""
+        tracer = self.tracer
+        values = getattr(gradient, "values", gradient)
+        recorded = bool(pywrap_tfe.TFE_Py_TapeSetPossibleGradientTypes([values]))
+        made = tracer._new("input", None, values)
+        made.peak, made.since = peak_of(values), frozenset((event.index,))
+        tracer.known[values._id] = made
+        if known is not None and (recorded or place is None):
+            found = frames.trail(3)
+            op = tracer.open("grad", found)
+            op.reads, op.makes = [*(root.id for root in roots), known.id], [made.id]
+            op.args["create_graph"] = recorded
+            op.grad = True
+            made.kind, made.op, made.rg = "made", op.id, recorded
+            tracer.ops.append(op)
+            if recorded:
+                tracer.alive.append((made, values))
 
     def _place_of(self, source: Any) -> Place | None:
         return self.places.of(source, self.step) if source.dtype == tf.resource else None

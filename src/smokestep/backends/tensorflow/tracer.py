@@ -188,6 +188,7 @@ class Tracer:
         if made and made[-1].id not in op.makes:
             op.makes.append(made[-1].id)
         op.reads = list(dict.fromkeys(op.reads))
+        self._layered(op, [self.values[each] for each in op.reads])
         self.watcher.left(op)
 
     def _latest(self, op: RawOp) -> Iterable[Seen]:
