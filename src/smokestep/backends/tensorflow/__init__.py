@@ -22,13 +22,14 @@ from smokestep.backends.tensorflow.alive import alive
 from smokestep.backends.tensorflow.assembly import assembled, describe
 from smokestep.backends.tensorflow.declarations import batch_names
 from smokestep.backends.tensorflow.hooks import listening
+from smokestep.backends.tensorflow.lab import TensorFlowLab
 from smokestep.backends.tensorflow.live import live
 from smokestep.backends.tensorflow.recorder import Recorder, StopWatching, number
 from smokestep.backends.tensorflow.trace import array_of
 from smokestep.backends.tensorflow.words import WORDS
 from smokestep.findings import NotApplicable, Open
 from smokestep.training import Training
-from smokestep.world import NotOffered, Recording
+from smokestep.world import Recording
 
 __all__ = ["StopWatching", "live", "open_world"]
 
@@ -41,6 +42,8 @@ class TensorFlowWorld:
     def __init__(self, training: Training, recorder: Recorder, steps: int, changes: snapshot.Changes) -> None:
         self._training, self._recorder, self._steps, self._changes = training, recorder, steps, changes
         self._recording: Recording | None = None
+        self._lab: TensorFlowLab | None = None
+        self._names: Any = str
 
     def recording(self) -> Recording:
         """Run the step and record it; the same recording on every call."""
@@ -52,9 +55,12 @@ class TensorFlowWorld:
         """The exception of the user's step that ended the recording, if one did."""
         return self._recorder.error[0] if self._recorder.error else None
 
-    def lab(self) -> Any:
+    def lab(self) -> TensorFlowLab:
         """Where the recorded model calls can be made again."""
-        raise NotOffered("experiments on recorded calls are not yet made with TensorFlow")
+        recording = self.recording()
+        if self._lab is None:
+            self._lab = TensorFlowLab(self._recorder, recording.flow, self._names, self._training)
+        return self._lab
 
     def loaders(self) -> tuple[Any, ...]:
         """No data loader of TensorFlow is asked."""
@@ -85,7 +91,8 @@ class TensorFlowWorld:
         except Exception as error:
             recorder.failed(error)
             recorder.end()
-        return assembled(recorder, training, time.perf_counter() - started)
+        recording, self._names = assembled(recorder, training, time.perf_counter() - started)
+        return recording
 
     def _run(self) -> None:
         recorder, training = self._recorder, self._training

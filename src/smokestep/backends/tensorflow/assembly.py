@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -287,12 +287,13 @@ class Assembly:
         return Numbers((), tuple(activations), tuple(outputs), False)
 
 
-def assembled(recorder: Recorder, training: Any, seconds: float) -> Recording:
-    """The evidence of what was heard. Raises `NotOffered` if the recorder itself failed."""
+def assembled(recorder: Recorder, training: Any, seconds: float) -> tuple[Recording, Callable[[Any], str]]:
+    """The evidence of what was heard, and what names a layer. Raises `NotOffered` if the recorder itself failed."""
     if recorder.tracer.failure:
         raise NotOffered(f"the recorder failed, the training did not: {recorder.tracer.failure}; please report it")
-    with recorder.tracer.quiet():
-        return Assembly(recorder, training, seconds).recording()
+    recorder.tracer.paused += 1  # from now on, nothing is heard any more
+    assembly = Assembly(recorder, training, seconds)
+    return assembly.recording(), assembly.module
 
 
 def describe() -> Mapping[str, str]:

@@ -136,6 +136,8 @@ def _gradients(recorder: Any) -> Wrap:
         ) -> Any:
             given = (target, sources, output_gradients, sources_raw, unconnected_gradients)
             eager = all(isinstance(each, tf_ops.EagerTensor) for each in [*target, *sources])
+            if recorder.dry is not None and eager:
+                return recorder.dry.gradients(lambda: function(tape, *given), target, sources)
             if recorder.tracer.paused or not eager:
                 return function(tape, *given)
             return recorder.differentiated(lambda *args: function(tape, *args), *given)
@@ -217,6 +219,8 @@ def _escaping(recorder: Any, name: str) -> Wrap:
 def _layer(recorder: Any) -> Wrap:
     def wrap(function: Any) -> Any:
         def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if recorder.dry is not None and recorder.dry.reply is not None:
+                return recorder.dry.reply(self, function(self, *args, **kwargs))
             if recorder.tracer.paused or not recorder.is_layer(self) or not tf.executing_eagerly():
                 return function(self, *args, **kwargs)
             entry = recorder.guarded(recorder.enters, self, args, kwargs)
@@ -279,6 +283,8 @@ def _compiled(recorder: Any) -> Wrap:
 def _updates(recorder: Any) -> Wrap:
     def wrap(function: Any) -> Any:
         def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
+            if recorder.dry is not None:
+                return None
             if recorder.tracer.paused or not tf.executing_eagerly():
                 return function(self, grads, trainable_variables)
             grads = list(grads)

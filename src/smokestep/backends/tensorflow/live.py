@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from smokestep.backends import gaps
 from smokestep.backends.tensorflow.alive import alive
 from smokestep.backends.tensorflow.assembly import assembled, describe
 from smokestep.backends.tensorflow.hooks import listening
+from smokestep.backends.tensorflow.lab import TensorFlowLab
 from smokestep.backends.tensorflow.recorder import Recorder, StopWatching
 from smokestep.backends.tensorflow.words import WORDS
 from smokestep.findings import NotApplicable, Open
@@ -25,6 +27,8 @@ class TensorFlowLive:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self._recording: Recording | None = None
+        self._lab: TensorFlowLab | None = None
+        self._names: Any = str
 
     def recording(self) -> Recording:
         """What was recorded so far, as evidence; the recording is over."""
@@ -32,12 +36,17 @@ class TensorFlowLive:
             recorder = self.recorder
             recorder.finish()
             recorder.tracer.paused += 1
-            self._recording = assembled(recorder, None, time.perf_counter() - recorder.started)
+            self._recording, self._names = assembled(recorder, None, time.perf_counter() - recorder.started)
         return self._recording
 
-    def lab(self) -> Any:
+    def lab(self) -> TensorFlowLab:
         """Where the recorded model calls can be made again."""
-        raise NotOffered("experiments on recorded calls are not yet made with TensorFlow")
+        recording = self.recording()
+        if threading.current_thread() is not threading.main_thread():
+            raise NotOffered("the loop still runs in another thread, so its model cannot be run again")
+        if self._lab is None:
+            self._lab = TensorFlowLab(self.recorder, recording.flow, self._names, None)
+        return self._lab
 
     def loaders(self) -> tuple[Any, ...]:
         """No data loader of TensorFlow is asked."""

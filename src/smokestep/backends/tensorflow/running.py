@@ -48,7 +48,8 @@ class Called:
         self.outputs: list[int] = []
         self.spread: list[float | None] = []
         self.ranges: list[tuple[float, float] | None] = []
-        self.args: tuple[Any, Any] = ((), {})
+        self.args: tuple[Any, Any] | None = None  # what it was given, for as long as the call can be made again
+        self.returned: list[str] = []
 
 
 class Ran:
@@ -141,6 +142,9 @@ class Running:
         given = [tensor for _, tensor in arguments(layer, args, kwargs)]
         called = Called(event, layer, inputs, any(map(varies, given)), grad)
         called.training, called.args = entry.training, (args, kwargs)
+        for each in self.calls:
+            if self.recorder.ends and each.event.index <= self.recorder.ends[-1]:
+                each.args = None
         self.calls.append(called)
         return called
 
@@ -163,7 +167,7 @@ class Running:
         called = entry.called
         if called is None:
             return
-        for _, tensor in flat(result, ""):
+        for name, tensor in flat(result, ""):
             if not isinstance(tensor, tf_ops.EagerTensor):
                 continue
             seen = self.recorder.tracer.value_of(tensor)
@@ -171,6 +175,7 @@ class Running:
                 seen.group.makes.append(seen.id)
             self.outputs.add(seen.id)
             called.outputs.append(seen.id)
+            called.returned.append(name)
             called.spread.append(spread(tensor))
             called.ranges.append(extremes(tensor))
 

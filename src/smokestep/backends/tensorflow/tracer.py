@@ -40,6 +40,7 @@ class Tracer:
         self.layers: list[Any] = []  # the layers that run, outermost first
         self.opaque: list[tuple[int, str, Raw | None]] = []
         self.failure = ""
+        self.keep: dict[int, Any] | None = None  # the entries of every value, where they are wanted
         self.escaped = 0  # the number of the last tensor whose entries were given to Python in this step
         self._serial = 0
         self._group: tuple[RawOp, FrameType] | None = None
@@ -281,6 +282,8 @@ class Tracer:
     def _new(self, kind: str, op: int | None, tensor: Any) -> Seen:
         seen = Seen(self.next(), kind, op, shape_of(tensor), dtype_of(tensor))
         self.values[seen.id] = seen
+        if self.keep is not None and (array := array_of(tensor)) is not None:
+            self.keep[seen.id] = array.copy()
         return seen
 
     def _made(self, op: RawOp, tensor: Any, kind: str, name: str) -> Seen:
