@@ -131,10 +131,10 @@ class TensorFlowLab:
     def _followed(self, trial: int, edits: Sequence[Edit], seed: int) -> list[trail.Kept]:
         follow = trail.Followed(self._module_name, self.recorder.built, self.recorder.applied)
         follow.places = self.recorder.places
-        with ExitStack() as stack:
-            stack.enter_context(listening(follow))
-            stack.enter_context(follow.tracer)
-            self._run(trial, edits, False, seed)
+        for place in follow.places:
+            place.version = None  # of another trace
+        with listening(follow):
+            self._run(trial, edits, False, seed, follow.tracer)
         return follow.ops()
 
     def entries(self, name: str, edits: Sequence[Edit] = (), *, trial: int | None = None) -> tuple[float, ...]:
