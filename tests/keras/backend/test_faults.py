@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
-
 import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 from keras import layers
 
 import smokestep
 
-pytestmark = pytest.mark.filterwarnings("ignore:Gradients do not exist", "ignore:.*from_logits", "ignore:.*softmax over")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Gradients do not exist", "ignore:.*from_logits", "ignore:.*softmax over"
+)
 
 
 def found(factory):

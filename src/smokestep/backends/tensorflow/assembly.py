@@ -92,7 +92,9 @@ class Assembly:
         found: dict[int, str] = {}
         given = {id(each) for each in self.training.optimizer.values()} if self.training is not None else set()
         for key, optimizer in self.recorder.optimizers.items():
-            if not (self.recorder.updates.get(key) or key in given or key in self.recorder.held or self._own(optimizer)):
+            if not (
+                self.recorder.updates.get(key) or key in given or key in self.recorder.held or self._own(optimizer)
+            ):
                 continue
             name = words.get(key) or "optimizer"
             taken = list(found.values())
@@ -269,8 +271,18 @@ class Assembly:
 
     def _numbers(self) -> Numbers:
         activations = [
-            Activation(self.step_of(site.value), site.name, frames.line_of(site.line), self.module(site.module),
-                       site.units, dead, flat, site.entries, site.times, site.value)  # fmt: skip
+            Activation(
+                self.step_of(site.value),
+                site.name,
+                frames.line_of(site.line),
+                self.module(site.module),
+                site.units,
+                dead,
+                flat,
+                site.entries,
+                site.times,
+                site.value,
+            )  # fmt: skip
             for site, dead, flat in self.recorder.activations.found()
         ]
         promised = getattr(self.training, "output_range", None)
@@ -280,7 +292,9 @@ class Assembly:
             for index, pair in enumerate(call.ranges if step < self.count else ()):
                 if pair is None:
                     continue
-                single = promised is None or (isinstance(promised, tuple) and not isinstance(promised[0], (tuple, list)))
+                single = promised is None or (
+                    isinstance(promised, tuple) and not isinstance(promised[0], (tuple, list))
+                )
                 interval = promised if single else promised[index] if index < len(promised) else None
                 name = self.subject(call.layer)
                 outputs.append(Output(step, name, index, call.outputs[index], pair[0], pair[1], interval))

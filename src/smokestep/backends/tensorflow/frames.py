@@ -39,7 +39,9 @@ _STDLIB = tuple(
     os.path.realpath(path) + os.sep for path in {sysconfig.get_path("stdlib"), os.path.dirname(os.__file__)}
 )
 _SITE = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib")})
-_ENGINES = {os.path.join(os.path.dirname(os.path.abspath(__file__)), name) for name in ("__init__.py", "lab/__init__.py")}
+_ENGINES = {
+    os.path.join(os.path.dirname(os.path.abspath(__file__)), name) for name in ("__init__.py", "lab/__init__.py")
+}
 _kinds: dict[CodeType, int] = {}
 
 

@@ -140,7 +140,7 @@ def _gradients(recorder: Any) -> Wrap:
                 return recorder.dry.gradients(lambda: function(tape, *given), target, sources)
             if recorder.tracer.paused or not eager:
                 return function(tape, *given)
-            return recorder.differentiated(lambda *args: function(tape, *args), *given)
+            return recorder.gradients.asked(lambda *args: function(tape, *args), *given)
 
         return gradients
 

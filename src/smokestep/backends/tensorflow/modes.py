@@ -9,7 +9,7 @@ import numpy as np
 from smokestep.backends.tensorflow import frames
 from smokestep.backends.tensorflow.naming import installed
 from smokestep.backends.tensorflow.running import DROPOUTS, MOVING, NORMS
-from smokestep.evidence.modes import Layer, ModuleKind, Modes, Run
+from smokestep.evidence.modes import Layer, Modes, ModuleKind, Run
 
 
 def evidence(assembly: Any, graphs: Any) -> Modes:

@@ -1,4 +1,4 @@
-"""Sources: what the text of the user's classes says: where a layer's `call` begins, and which lines name an attribute."""
+"""Sources: what the text of the user's classes says: where `call` begins, and which lines name an attribute."""
 
 from __future__ import annotations
 

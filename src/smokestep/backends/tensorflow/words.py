@@ -11,9 +11,9 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("keeps them in a plain place that `parameters()` does not see", "keeps them where `trainable_variables` does not "
      "see them"),
     ("that `parameters()` does not see", "that `trainable_variables` does not see"),
-    ("use nn.ModuleDict or nn.ParameterDict, and", "make it an attribute of the model, created once in `__init__`, and"),
-    ("use nn.ModuleList or nn.ParameterList, and", "make it an attribute of the model, created once in `__init__`, and"),
-    ("use nn.Parameter, and", "make it an attribute of the model, created once in `__init__`, and"),
+    ("use nn.ModuleDict or nn.ParameterDict, and", "keep it in an attribute of the model, made in `__init__`, and"),
+    ("use nn.ModuleList or nn.ParameterList, and", "keep it in an attribute of the model, made in `__init__`, and"),
+    ("use nn.Parameter, and", "keep it in an attribute of the model, made in `__init__`, and"),
     ("freeze them with requires_grad_(False)", "freeze them with `trainable = False`"),
     ("freeze it with requires_grad_(False)", "freeze it with `trainable = False`"),
     ("call model.train() before the training step, and again after each evaluation", "call the model with "

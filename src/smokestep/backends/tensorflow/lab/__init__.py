@@ -94,7 +94,9 @@ class TensorFlowLab:
         found = [(name, tensor) for name, tensor in flat(output, "")]
         after = dict(_names(layer, new_args, new_kwargs))
         wrote = tuple(
-            name for name, before in given if name in after and not np.array_equal(np.asarray(after[name]), before, True)
+            name
+            for name, before in given
+            if name in after and not np.array_equal(np.asarray(after[name]), before, True)
         )
         return Outcome(
             outputs=tuple(described(name, tensor) for name, tensor in found),
