@@ -264,3 +264,18 @@ def test_plain_parts():
     before = [np.array(each) for each in model.get_weights()]
     assert not smokestep.verify(model=model, batch=batch).findings
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+class Stuck(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.out = layers.Dense(6), layers.Dense(1)
+
+    def call(self, x, training=False):
+        return self.out(tf.nn.dropout(self.hidden(x), 0.5))
+
+
+def test_a_dropout_that_no_mode_turns_off():
+    told = found(lambda: loop(Stuck(), keras.losses.MeanSquaredError(), tf.random.normal((8, 1))))
+    assert "stuck-dropout" in told
+    assert "tf.nn.dropout" in told["stuck-dropout"]

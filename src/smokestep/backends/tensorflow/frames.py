@@ -1,7 +1,7 @@
 """Frames: whose line is running, and inside which of the framework's own functions.
 
-A frame is the framework's (TensorFlow's, Keras's, smokestep's or the standard library's), an installed package's, or the
-user's; the class of a code object never changes, so it is looked up once.
+A frame is the framework's (TensorFlow's, Keras's, smokestep's or the standard library's), an installed package's or
+the user's; the class of a code object never changes, so it is looked up once.
 """
 
 from __future__ import annotations

@@ -77,6 +77,7 @@ class Running:
         self.runs: dict[Any, Ran] = {}
         self.outputs: set[int] = set()
         self._caring: dict[int, bool] = {}
+        self.dropouts: list[tuple[Any, Entry]] = []  # dropout called as a function: the operation, where it ran
         self.names: dict[int, str] = {}  # variable names of the user's for models and optimizers
 
     def forget(self) -> None:
@@ -85,6 +86,7 @@ class Running:
         self.roots.clear()
         self.layers.clear()
         self.runs.clear()
+        self.dropouts.clear()
         self.outputs.clear()
         self.ran = [set()]
 
@@ -188,6 +190,11 @@ class Running:
             called.returned.append(name)
             called.spread.append(spread(tensor))
             called.ranges.append(extremes(tensor))
+
+    def dropped(self, op: Any) -> None:
+        """Dropout is called as a function."""
+        if self.entries and not self.recorder.tracer.keep:
+            self.dropouts.append((op, self.entries[-1]))
 
     def declared(self, found: Trail) -> Raw | None:
         """Where the user put the layer that runs, if a container of Keras calls it and no code of the user's lies

@@ -18,6 +18,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("freeze it with requires_grad_(False)", "freeze it with `trainable = False`"),
     ("call model.train() before the training step, and again after each evaluation", "call the model with "
      "`training=True` in the training step"),
+    ("pass training=self.training, or use nn.Dropout", "ask `training` before it, or use `layers.Dropout`"),
     ("write the computation with torch functions", "write the computation with TensorFlow functions"),
     ("`.numpy()` takes it out of the graph", "`.numpy()` takes it off the tape"),
     ("`detach` takes it out of the graph", "`tf.stop_gradient` takes it off the tape"),

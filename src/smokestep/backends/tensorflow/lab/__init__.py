@@ -1,4 +1,4 @@
-"""The experiments: recorded model calls made again with edited arguments; every trial begins alike and leaves nothing."""
+"""The experiments: recorded model calls made again with edited arguments; every trial begins alike."""
 
 from __future__ import annotations
 
