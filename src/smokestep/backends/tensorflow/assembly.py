@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from smokestep.backends.tensorflow import beginnings, declarations, frames, losses, modes, optimizers
+from smokestep.backends.tensorflow import beginnings, dangling, declarations, frames, losses, modes, optimizers
 from smokestep.backends.tensorflow.graphs import Graphs
 from smokestep.backends.tensorflow.naming import Models, containers, installed, layers_of
 from smokestep.backends.tensorflow.places import Place
@@ -43,6 +43,7 @@ class Assembly:
         for layer in recorder.running.layers.values():  # what ran within a model that does not know it
             if id(layer) not in self.models.paths and self.models.tops:
                 self._stray(layer, self.models.tops[0], "", "attribute")
+        self.dangling = dangling.adopt(self)
         self.optimizer_names = self._optimizer_names(words)
         self.names: dict[int, str] = {**self.models.path_of}
         self._name_the_rest()
