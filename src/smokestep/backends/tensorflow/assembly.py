@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from smokestep.backends.tensorflow import beginnings, dangling, declarations, frames, losses, modes, optimizers
+from smokestep.backends.tensorflow.alive import alive
 from smokestep.backends.tensorflow.graphs import Graphs
 from smokestep.backends.tensorflow.naming import Models, containers, installed, layers_of
 from smokestep.backends.tensorflow.places import Place
@@ -35,6 +36,8 @@ class Assembly:
             words.update({id(each): name for name, each in (*training.model.items(), *training.optimizer.items())
                           if name})  # fmt: skip
         self.models = Models([*given, *recorder.running.roots.values()], words, recorder.places)
+        if recorder.live:  # some may be older than the watch, or as old as Keras itself
+            recorder.places.look_around(alive())
         self.keras = recorder.places.keras
         self.stray: dict[int, tuple[str, Any, str, str]] = {}  # variables of layers that no model tracks
         for top in self.models.tops:

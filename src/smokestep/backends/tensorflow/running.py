@@ -14,7 +14,7 @@ import numpy as np
 from tensorflow.python import pywrap_tfe
 from tensorflow.python.framework import ops as tf_ops
 
-from smokestep.backends.tensorflow import frames
+from smokestep.backends.tensorflow import composites, frames
 from smokestep.backends.tensorflow.frames import Raw, Trail
 from smokestep.backends.tensorflow.places import Place
 from smokestep.backends.tensorflow.trace import array_of
@@ -142,6 +142,7 @@ class Running:
 
     def _root(self, layer: Any, args: Any, kwargs: Any, grad: bool, entry: Entry) -> Called:
         recorder = self.recorder
+        composites.load()
         self.roots.setdefault(id(layer), layer)
         self.read(frames.user_frame())
         event = recorder.note("forward", layer, entry.stack[0] if entry.stack else entry.line)
