@@ -29,9 +29,7 @@ def training_linear_layer():
             self.units = units
 
         def build(self, input_shape):
-            self.w = self.add_weight(
-                shape=(input_shape[-1], self.units), initializer="random_normal", trainable=True
-            )
+            self.w = self.add_weight(shape=(input_shape[-1], self.units), initializer="random_normal", trainable=True)
             self.b = self.add_weight(shape=(self.units,), initializer="zeros", trainable=True)
 
         def call(self, inputs):
@@ -99,7 +97,9 @@ def training_weight_constraints():
 def training_spectral_normalization():
     """keras.io, `SpectralNormalization`: kernels divided by their largest singular value."""
     return classifier(
-        layers.SpectralNormalization(layers.Dense(32)), layers.LeakyReLU(), layers.SpectralNormalization(layers.Dense(16))
+        layers.SpectralNormalization(layers.Dense(32)),
+        layers.LeakyReLU(),
+        layers.SpectralNormalization(layers.Dense(16)),
     )
 
 
@@ -202,7 +202,9 @@ def training_vision_transformer():
         encoded = layers.Add()([x3, x2])
     representation = layers.Flatten()(layers.LayerNormalization(epsilon=1e-6)(encoded))
     model = keras.Model(inputs, layers.Dense(4)(layers.Dropout(0.5)(representation)))
-    model.compile(keras.optimizers.AdamW(1e-3, weight_decay=1e-4), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile(
+        keras.optimizers.AdamW(1e-3, weight_decay=1e-4), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
     x, y = np.random.rand(6, 8, 8, 3).astype("float32"), np.arange(6) % 4
 
     def step(batch):

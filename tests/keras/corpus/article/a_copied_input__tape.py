@@ -5,7 +5,6 @@ import tensorflow as tf
 
 import smokestep
 
-
 SHAPES = {
     "conv1": (11, 11, 3, 8),
     "conv2": (5, 5, 3, 8),

@@ -17,7 +17,9 @@ class Norm(layers.Layer):
 
 class DefaultNorm(Norm):
     def call(self, x):
-        return tf.nn.batch_normalization(x, self.mean, self.variance, self.beta, self.gamma, 1e-3)  # BUG: inference-normalization
+        return tf.nn.batch_normalization(
+            x, self.mean, self.variance, self.beta, self.gamma, 1e-3
+        )  # BUG: inference-normalization
 
 
 class TrainingNorm(Norm):

@@ -10,7 +10,9 @@ import smokestep
 class Trainer:
     def __init__(self, outputs):
         self.model = keras.Sequential([keras.Input((10,)), layers.Dense(16, activation="relu"), layers.Dense(outputs)])
-        self.model.compile(keras.optimizers.AdamW(1e-2, weight_decay=0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        self.model.compile(
+            keras.optimizers.AdamW(1e-2, weight_decay=0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        )
 
     def training_step(self, batch):
         x, y = batch
@@ -22,4 +24,6 @@ def buggy():
 
 
 def fixed():
-    return smokestep.Training(Trainer(2).training_step, (keras.random.normal((8, 10)), keras.random.randint((8,), 0, 2)))
+    return smokestep.Training(
+        Trainer(2).training_step, (keras.random.normal((8, 10)), keras.random.randint((8,), 0, 2))
+    )

@@ -6,13 +6,16 @@ from keras import layers
 
 import smokestep
 
-
 NOISE, SIZE = 4, 6
 
 
 def networks():
-    generator = keras.Sequential([keras.Input((NOISE,)), layers.Dense(16, "tanh"), layers.Dense(SIZE)], name="generator")
-    discriminator = keras.Sequential([keras.Input((SIZE,)), layers.Dense(16, "tanh"), layers.Dense(1)], name="discriminator")
+    generator = keras.Sequential(
+        [keras.Input((NOISE,)), layers.Dense(16, "tanh"), layers.Dense(SIZE)], name="generator"
+    )
+    discriminator = keras.Sequential(
+        [keras.Input((SIZE,)), layers.Dense(16, "tanh"), layers.Dense(1)], name="discriminator"
+    )
     return generator, discriminator
 
 

@@ -6,13 +6,16 @@ from keras import layers
 
 import smokestep
 
-
 NOISE, SIZE = 4, 6
 
 
 def networks():
-    generator = keras.Sequential([keras.Input((NOISE,)), layers.Dense(16, "tanh"), layers.Dense(SIZE)], name="generator")
-    discriminator = keras.Sequential([keras.Input((SIZE,)), layers.Dense(16, "tanh"), layers.Dense(1)], name="discriminator")
+    generator = keras.Sequential(
+        [keras.Input((NOISE,)), layers.Dense(16, "tanh"), layers.Dense(SIZE)], name="generator"
+    )
+    discriminator = keras.Sequential(
+        [keras.Input((SIZE,)), layers.Dense(16, "tanh"), layers.Dense(1)], name="discriminator"
+    )
     return generator, discriminator
 
 
@@ -51,11 +54,15 @@ def fixed():
         with tf.GradientTape() as tape:
             fake = generator(tf.random.normal((len(real), NOISE)))
             d_loss = bce(ones, discriminator(real)) + bce(zeros, discriminator(fake))
-        d_optimizer.apply_gradients(zip(tape.gradient(d_loss, discriminator.trainable_variables), discriminator.trainable_variables))
+        d_optimizer.apply_gradients(
+            zip(tape.gradient(d_loss, discriminator.trainable_variables), discriminator.trainable_variables)
+        )
 
         with tf.GradientTape() as tape:
             g_loss = bce(ones, discriminator(generator(tf.random.normal((len(real), NOISE)))))
-        g_optimizer.apply_gradients(zip(tape.gradient(g_loss, generator.trainable_variables), generator.trainable_variables))
+        g_optimizer.apply_gradients(
+            zip(tape.gradient(g_loss, generator.trainable_variables), generator.trainable_variables)
+        )
         return g_loss
 
     return smokestep.Training(

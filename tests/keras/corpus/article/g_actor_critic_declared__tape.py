@@ -6,13 +6,16 @@ from keras import layers
 
 import smokestep
 
-
 STATE, ACTION = 5, 2
 
 
 def networks():
-    actor = keras.Sequential([keras.Input((STATE,)), layers.Dense(16, "relu"), layers.Dense(ACTION, "tanh")], name="actor")
-    critic = keras.Sequential([keras.Input((STATE + ACTION,)), layers.Dense(16, "relu"), layers.Dense(1)], name="critic")
+    actor = keras.Sequential(
+        [keras.Input((STATE,)), layers.Dense(16, "relu"), layers.Dense(ACTION, "tanh")], name="actor"
+    )
+    critic = keras.Sequential(
+        [keras.Input((STATE + ACTION,)), layers.Dense(16, "relu"), layers.Dense(1)], name="critic"
+    )
     return actor, critic
 
 

@@ -6,13 +6,16 @@ from keras import layers
 
 import smokestep
 
-
 STATE, ACTION = 5, 2
 
 
 def networks():
-    actor = keras.Sequential([keras.Input((STATE,)), layers.Dense(16, "relu"), layers.Dense(ACTION, "tanh")], name="actor")
-    critic = keras.Sequential([keras.Input((STATE + ACTION,)), layers.Dense(16, "relu"), layers.Dense(1)], name="critic")
+    actor = keras.Sequential(
+        [keras.Input((STATE,)), layers.Dense(16, "relu"), layers.Dense(ACTION, "tanh")], name="actor"
+    )
+    critic = keras.Sequential(
+        [keras.Input((STATE + ACTION,)), layers.Dense(16, "relu"), layers.Dense(1)], name="critic"
+    )
     return actor, critic
 
 
@@ -50,11 +53,15 @@ def fixed():
         with tf.GradientTape() as tape:
             values = tf.squeeze(critic(tf.concat([states, actions], axis=1)), axis=1)
             critic_loss = tf.reduce_mean(tf.square(values - returns))
-        critic_optimizer.apply_gradients(zip(tape.gradient(critic_loss, critic.trainable_variables), critic.trainable_variables))
+        critic_optimizer.apply_gradients(
+            zip(tape.gradient(critic_loss, critic.trainable_variables), critic.trainable_variables)
+        )
 
         with tf.GradientTape() as tape:
             actor_loss = -tf.reduce_mean(critic(tf.concat([states, actor(states)], axis=1)))
-        actor_optimizer.apply_gradients(zip(tape.gradient(actor_loss, actor.trainable_variables), actor.trainable_variables))
+        actor_optimizer.apply_gradients(
+            zip(tape.gradient(actor_loss, actor.trainable_variables), actor.trainable_variables)
+        )
         return actor_loss
 
     return smokestep.Training(step, transitions(), model={"actor": actor, "critic": critic})

@@ -27,7 +27,9 @@ class StraightThrough(Quantised):
 
 def training(model):
     model = model()
-    model.compile(keras.optimizers.AdamW(1e-2, weight_decay=0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile(
+        keras.optimizers.AdamW(1e-2, weight_decay=0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
 
     def step(batch):
         x, y = batch

@@ -6,7 +6,6 @@ from keras import layers
 
 import smokestep
 
-
 WARMUP = 1000
 
 
