@@ -17,9 +17,8 @@ class Norm(layers.Layer):
 
 class DefaultNorm(Norm):
     def call(self, x):
-        return tf.nn.batch_normalization(
-            x, self.mean, self.variance, self.beta, self.gamma, 1e-3
-        )  # BUG: inference-normalization
+        mean, variance = self.mean, self.variance
+        return tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, 1e-3)  # BUG: inference-normalization
 
 
 class TrainingNorm(Norm):

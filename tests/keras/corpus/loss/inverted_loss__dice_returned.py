@@ -8,9 +8,8 @@ import smokestep
 
 
 def dice(y_true, y_pred):
-    return (2 * tf.reduce_sum(y_true * y_pred) + 1) / (
-        tf.reduce_sum(y_true) + tf.reduce_sum(y_pred) + 1
-    )  # BUG?: inverted-loss
+    both = tf.reduce_sum(y_true * y_pred)
+    return (2 * both + 1) / (tf.reduce_sum(y_true) + tf.reduce_sum(y_pred) + 1)  # BUG?: inverted-loss
 
 
 def dice_loss(y_true, y_pred):
