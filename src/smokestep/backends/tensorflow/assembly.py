@@ -197,7 +197,7 @@ class Assembly:
                         step=step,
                         parameter=name,
                         gradient=row.gradient,
-                        received=received if received is not None else row.gradient,
+                        received=received if received is not None else row.gradient or None,
                         update=row.update,
                         scale=row.scale,
                         rate=row.rate,
