@@ -13,13 +13,13 @@ def training(loss, labels):
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG: single-logit
+        return model.train_on_batch(x, y)
 
     return smokestep.Training(step, (keras.random.normal((8, 10)), labels))
 
 
 def buggy():
-    return training(keras.losses.SparseCategoricalCrossentropy(from_logits=True), tf.zeros((8,), "int32"))
+    return training(keras.losses.SparseCategoricalCrossentropy(from_logits=True), tf.zeros((8,), "int32"))  # BUG: single-logit
 
 
 def fixed():

@@ -10,13 +10,12 @@ import smokestep
 class Trainer:
     def __init__(self, outputs):
         self.model = keras.Sequential([keras.Input((10,)), layers.Dense(16, activation="relu"), layers.Dense(outputs)])
-        self.model.compile(
-            keras.optimizers.AdamW(1e-2, weight_decay=0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        )
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)  # BUG: single-logit
+        self.model.compile(keras.optimizers.AdamW(1e-2, weight_decay=0.1), loss)
 
     def training_step(self, batch):
         x, y = batch
-        return self.model.train_on_batch(x, y)  # BUG: single-logit
+        return self.model.train_on_batch(x, y)
 
 
 def buggy():

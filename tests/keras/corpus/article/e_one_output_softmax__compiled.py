@@ -12,12 +12,12 @@ def cross_entropy(y, p):
 
 
 def training(activation):
-    model = keras.Sequential([keras.Input((6,)), layers.Dense(12, "relu"), layers.Dense(1, activation)])
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(12, "relu"), layers.Dense(1, activation)])  # BUG: single-logit
     model.compile(keras.optimizers.RMSprop(1e-3), cross_entropy)
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG: single-logit
+        return model.train_on_batch(x, y)
 
     y = tf.cast(keras.random.randint((8, 1), 0, 2), "float32")
     return smokestep.Training(step, (keras.random.normal((8, 6)), y))
