@@ -1,7 +1,11 @@
-"""Where TensorFlow or Keras is missing, nothing in this folder is collected."""
+"""Leaves this folder out where TensorFlow is not installed; the default environment has none."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import importlib.util
+import os
 
-collect_ignore_glob = [] if find_spec("tensorflow") and find_spec("keras") else ["*"]
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+collect_ignore_glob = [] if importlib.util.find_spec("tensorflow") else ["*"]

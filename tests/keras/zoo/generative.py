@@ -274,9 +274,7 @@ def training_vector_quantized():
 
         def call(self, x):
             similarity = ops.matmul(x, self.embeddings)
-            distances = (
-                ops.sum(x**2, axis=1, keepdims=True) + ops.sum(self.embeddings**2, axis=0) - 2 * similarity
-            )
+            distances = ops.sum(x**2, axis=1, keepdims=True) + ops.sum(self.embeddings**2, axis=0) - 2 * similarity
             encodings = ops.one_hot(ops.argmin(distances, axis=1), self.num_embeddings)
             quantized = ops.matmul(encodings, ops.transpose(self.embeddings))
             commitment_loss = ops.mean((ops.stop_gradient(quantized) - x) ** 2)

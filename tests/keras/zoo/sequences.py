@@ -215,9 +215,7 @@ def training_weather_forecast():
 
 def training_masking_layer():
     """keras.io, `Masking`: padded steps of a series are skipped."""
-    model = keras.Sequential(
-        [keras.Input((8, 3)), layers.Masking(mask_value=0.0), layers.LSTM(8), layers.Dense(1)]
-    )
+    model = keras.Sequential([keras.Input((8, 3)), layers.Masking(mask_value=0.0), layers.LSTM(8), layers.Dense(1)])
     model.compile("adam", "mse")
     x = np.random.randn(6, 8, 3).astype("float32")
     x *= (np.arange(8) < np.array([8, 5, 6, 4, 7, 3])[:, None])[..., None]
