@@ -303,3 +303,20 @@ def test_a_layer_that_a_functional_model_leaves_out():
     assert not found(lambda: functional(chained))
     told = found(lambda: functional(unchained))
     assert told == {"dead-branch": 'hidden = layers.Conv2D(3, 3, padding="same", activation="relu")(image)'}
+
+
+def test_a_variable_that_only_weighs_the_loss_is_no_parameter():
+    def training():
+        model, weight = dense(layers.Dense(1)), tf.Variable(0.5)
+        return loop(model, lambda y, p: weight * tf.reduce_mean(tf.square(p - y)), tf.random.normal((8, 1)))
+
+    assert not found(training)
+
+
+def test_a_frozen_normalization_is_meant_to_stand_still():
+    def training():
+        frozen = layers.BatchNormalization()
+        frozen.trainable = False
+        return loop(dense(frozen, layers.Dense(1)), keras.losses.MeanSquaredError(), tf.random.normal((8, 1)))
+
+    assert not found(training)

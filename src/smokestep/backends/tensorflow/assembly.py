@@ -87,7 +87,8 @@ class Assembly:
                 name = f"{base}_{number}"
             taken.add(name)
             trains = bool(getattr(keras if keras is not None else variable, "trainable", False))
-            if trains or id(place) in held:
+            meant = place.asked or (id(variable) in self.stray and math.prod(shape_of(variable)) > 1)
+            if id(place) in held or (trains and meant):  # a weight of a loss is a trainable variable by default, too
                 self.names[id(variable)] = name
             else:
                 self.models.buffers[id(variable)] = name

@@ -34,7 +34,7 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
         Run(
             step=run.step,
             path=kept[id(run.layer)],
-            training=run.training and _follows(run.layer),
+            training=run.training,
             grad=run.grad,
             times=run.times,
             reaches_root=any(graphs.reached(run.step, first, last) for first, last in run.ops),
@@ -70,11 +70,6 @@ def kind_of(layer: Any) -> ModuleKind | None:
         if each.__name__ in DROPOUTS and each.__module__.startswith("keras"):
             return "dropout"
     return None
-
-
-def _follows(layer: Any) -> bool:
-    """A frozen batch normalization runs in inference mode whatever it is told; that is meant so."""
-    return True
 
 
 def _layer(assembly: Any, layer: Any, kind: ModuleKind, path: str) -> Layer:

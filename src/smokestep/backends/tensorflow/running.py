@@ -105,6 +105,8 @@ class Running:
             flag = layer._get_call_context().get_value("training")
         if flag is None:  # not said: it matters to a model in which some layer asks for it
             flag = self.entries[-1].training if self.entries else not self._cares(layer)
+        if NORMS.get(type(layer).__name__) == "batch_norm" and not layer.trainable:
+            flag = False  # Keras lets a frozen one run in inference mode, whatever it is told
         parent = self.entries[-1] if self.entries else None
         contained = parent is not None and type(parent.layer).__name__ in ("Functional", "Sequential")
         entry = Entry(layer, bool(flag), found, contained)
