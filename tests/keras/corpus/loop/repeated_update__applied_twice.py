@@ -1,0 +1,33 @@
+"""The same gradients are applied twice: once by a helper, and once more after it."""
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+import smokestep
+
+
+def training(again):
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(3)])
+    optimizer = keras.optimizers.Adam()
+    loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def step(batch):
+        x, y = batch
+        with tf.GradientTape() as tape:
+            loss = loss_fn(y, model(x, training=True))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        if again:
+            optimizer.apply(gradients, model.trainable_variables)  # BUG?: repeated-update
+        return loss
+
+    return smokestep.Training(step, (tf.random.normal((16, 8)), tf.range(16) % 3))
+
+
+def buggy():
+    return training(True)
+
+
+def fixed():
+    return training(False)

@@ -1,0 +1,31 @@
+"""A minus sign before a loss that Keras minimises already."""
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+import smokestep
+
+
+def training(sign):
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(3)])
+    optimizer = keras.optimizers.Adam()
+    loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def step(batch):
+        x, y = batch
+        with tf.GradientTape() as tape:
+            loss = sign * loss_fn(y, model(x, training=True))  # BUG: negative-cross-entropy
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        return loss
+
+    return smokestep.Training(step, (tf.random.normal((16, 8)), tf.range(16) % 3))
+
+
+def buggy():
+    return training(-1.0)
+
+
+def fixed():
+    return training(1.0)
