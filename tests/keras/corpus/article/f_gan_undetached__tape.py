@@ -25,8 +25,7 @@ bce = keras.losses.BinaryCrossentropy(from_logits=True)
 def buggy():
     generator, discriminator = networks()
     variables = generator.trainable_variables + discriminator.trainable_variables
-    optimizer = keras.optimizers.Adam(1e-3)
-    optimizer.build(variables)  # BUG: foreign-parameters *discriminator.*
+    optimizer = keras.optimizers.Adam(1e-3)  # BUG: foreign-parameters *discriminator.*
 
     def step(real):
         ones, zeros = tf.ones((len(real), 1)), tf.zeros((len(real), 1))

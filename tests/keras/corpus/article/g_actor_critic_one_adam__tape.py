@@ -26,8 +26,7 @@ def transitions():
 def buggy():
     actor, critic = networks()
     variables = actor.trainable_variables + critic.trainable_variables
-    optimizer = keras.optimizers.Adam(1e-3)
-    optimizer.build(variables)  # BUG: foreign-parameters *critic.*
+    optimizer = keras.optimizers.Adam(1e-3)  # BUG: foreign-parameters *critic.*
 
     def step(batch):
         states, actions, returns = batch

@@ -35,8 +35,7 @@ def training(model, optimizer, variables):
 def buggy():
     model = Bigram()
     variables = [model.table, model.mix]
-    optimizer = keras.optimizers.Adam()
-    optimizer.build(variables)  # BUG: stale-optimizer *table*, *head*
+    optimizer = keras.optimizers.Adam()  # BUG: stale-optimizer *table*, *head*
     model.tie()
     return training(model, optimizer, variables)
 

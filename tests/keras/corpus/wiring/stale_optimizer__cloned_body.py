@@ -12,8 +12,7 @@ def buggy():
     body = keras.models.clone_model(original)
     head = keras.Sequential([keras.Input((16,)), layers.Dense(3)], name="head")
     variables = original.trainable_variables + head.trainable_variables
-    optimizer = keras.optimizers.Adam()
-    optimizer.build(variables)  # BUG: stale-optimizer body.*
+    optimizer = keras.optimizers.Adam()  # BUG: stale-optimizer body.*
     loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def step(batch):

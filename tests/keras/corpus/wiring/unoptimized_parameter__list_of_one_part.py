@@ -11,8 +11,7 @@ def training(pick):
     body = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu")], name="body")
     head = keras.Sequential([keras.Input((16,)), layers.Dense(3)], name="head")
     variables = pick(body, head)
-    optimizer = keras.optimizers.Adam()
-    optimizer.build(variables)  # BUG: unoptimized-parameter body.*
+    optimizer = keras.optimizers.Adam()  # BUG: unoptimized-parameter body.*
     loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def step(batch):
