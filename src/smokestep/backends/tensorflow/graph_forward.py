@@ -37,6 +37,7 @@ class Node:
     function: str = ""
     differentiable: bool = True
     aside: list[Any] = field(default_factory=list)  # made by the same call, and no part of its result
+    mean: bool = False  # of a loss: the mean over all samples is part of it
 
     @property
     def scope(self) -> str:
@@ -208,7 +209,7 @@ def _node(
         return None
     if how is None:
         op = computing[0]
-        made = tuple(op.outputs)
+        made = tuple(op.outputs[:1] if op.type.startswith("FusedBatchNorm") else op.outputs)
     else:
         used = [
             each
@@ -219,11 +220,14 @@ def _node(
         made = tuple(used) or tuple(computing[-1].outputs[:1])
     core = _core(made, computing)
     line, stack = graph_lines.of_op(core[-1])
+    reads = _reads(forward, core)
+    if (how[0] if how else graph_words.name_of(core[0].type)) == "embedding":
+        reads = tuple(sorted(reads, key=lambda each: each in forward.variables))  # the indices come first
     kinds = {op.type for op in core}
     return Node(
         name=how[0] if how else graph_words.name_of(core[0].type),
         parts=core,
-        reads=_reads(forward, core),
+        reads=reads,
         makes=made,
         args=graph_words.arguments(core[0]) if how is None else _group_arguments(how[0], core),
         line=line,
@@ -304,6 +308,24 @@ def _with_biases(forward: Forward, nodes: list[Node]) -> list[Node]:
             node.reads = (*node.reads, vectors[0])
             node.makes = bias.makes
             gone.add(id(bias))
+    return _with_means(forward, [node for node in nodes if id(node) not in gone])
+
+
+def _with_means(forward: Forward, nodes: list[Node]) -> list[Node]:
+    """A loss of every sample and the mean over all of them are one loss."""
+    readers: defaultdict[str, list[Node]] = defaultdict(list)
+    for node in nodes:
+        for each in node.reads:
+            readers[each].append(node)
+    gone: set[int] = set()
+    for node in nodes:
+        if node.name not in graph_words.LOSSES or node.function in graph_words.MEANS or len(node.makes) != 1:
+            continue
+        after = readers.get(node.makes[0].name, [])
+        if len(after) == 1 and after[0].parts[0].type == "Mean" and after[0].makes[0].shape.rank == 0:
+            node.parts = [*node.parts, *after[0].parts]
+            node.makes, node.mean = after[0].makes, True
+            gone.add(id(after[0]))
     return [node for node in nodes if id(node) not in gone]
 
 

@@ -89,11 +89,10 @@ def _call(graph: Graph, seen: Seen, needed: frozenset[int], entering: Mapping[in
         return None
     prediction = _operand(graph, seen, pair[0])
     target = _operand(graph, seen, pair[1]) if pair[1] and pair[1] in seen.values else None
-    sparse = any(op.type == "SparseSoftmaxCrossEntropyWithLogits" for op in seen.node.parts)
     classed = seen.node.name == "cross_entropy" and prediction.shape
     made = seen.node.makes[0].name
     result = seen.numbers.get(made)
-    mean = seen.node.function in graph_words.MEANS
+    mean = seen.node.mean or seen.node.function in graph_words.MEANS
     value = graph.values.get(prediction.value)
     weights = [each for each in seen.node.reads if each not in pair]
     return LossCall(
@@ -115,7 +114,6 @@ def _call(graph: Graph, seen: Seen, needed: frozenset[int], entering: Mapping[in
         reaches_root=seen.values.get(made, -1) in needed,
         gradient=value.gradient if value is not None else None,
         sign=entering.get(seen.values.get(made, -1)),
-        label_smoothing=0.0 if sparse else 0.0,
     )
 
 
