@@ -26,6 +26,7 @@ _STDLIB = tuple(
     os.path.realpath(path) + os.sep for path in {sysconfig.get_path("stdlib"), os.path.dirname(os.__file__)}
 )
 _SITE = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib")})
+_CALLER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sessions.py")  # it calls the user's functions
 _FRAMEWORK = ("tensorflow", "keras", "tf_keras", "tf_slim", "absl")
 
 
@@ -50,6 +51,8 @@ def lines_in(frames: Iterable[Raw]) -> tuple[Raw | None, tuple[Raw, ...]]:
     inner: Raw | None = None
     own: list[Raw] = []
     for raw in frames:
+        if raw[0] == _CALLER:
+            break
         kind = kind_of_file(raw[0])
         if kind == SKIP:
             continue

@@ -57,6 +57,7 @@ class Applied:
     rate: Any = None
     born: Raw | None = None
     stack: tuple[Raw, ...] = ()
+    writes: list[Any] = field(default_factory=list)  # the operations that write the variables, once asked for
 
 
 @dataclass(slots=True)

@@ -31,6 +31,7 @@ class _Norm:
     variables: dict[str, str]
     moved: dict[int, bool] = field(default_factory=dict)
     seen: int | None = None
+    by_hand: bool = False  # `tf.nn.batch_normalization`, given a mean and a variance
 
 
 def modes(
@@ -65,7 +66,10 @@ def modes(
             statistics = [norm.variables[name] for name in STATISTICS if name in norm.variables]
             if norm.seen is None and statistics:
                 norm.seen = _initial(norm, ran.before)
-            training = _taken(node, ran, _of_batch) if norm.kind == "batch_norm" else True
+            if norm.by_hand:
+                training: bool | None = not set(node.reads) & set(statistics)
+            else:
+                training = _taken(node, ran, _of_batch) if norm.kind == "batch_norm" else True
             if training is None:
                 continue
             found.append(Run(ran.step, norm.path, training, True, 1, reached(ran, node), _samples(node, ran), line))
@@ -108,10 +112,30 @@ def _norm(forward: Forward, node: Node) -> _Norm | None:
             name = forward.aliases.get(each.name)
             if name is not None:
                 own.setdefault(name.rpartition("/")[2], name)
+    if node.function == "nn_impl.py":
+        return _by_hand(forward, node, own)
     own = {key: name for key, name in own.items() if key in (*STATISTICS, "gamma", "beta")}
     if not own:
         return None
     return _Norm(dotted(next(iter(own.values())).rpartition("/")[0]), node, node.name, own)
+
+
+def _by_hand(forward: Forward, node: Node, own: Mapping[str, str]) -> _Norm | None:
+    """A normalization given its mean and variance: its statistics are the two untrainable variables beside its own."""
+    read = [name for name in own.values() if forward.trained.get(name)]
+    if not read:
+        return None
+    scope, shape = read[0].rpartition("/")[0], forward.variables[read[0]].shape
+    beside = [
+        name
+        for name, each in forward.variables.items()
+        if not forward.trained.get(name) and name.rpartition("/")[0] == scope and each.shape == shape
+    ]
+    if not scope or len(beside) != 2:
+        return None
+    variables = dict(zip(STATISTICS, sorted(beside, key=lambda name: "var" in name.rpartition("/")[2]), strict=True))
+    variables.update((name.rpartition("/")[2], name) for name in read)
+    return _Norm(dotted(scope), node, node.name, variables, by_hand=True)
 
 
 def _initial(norm: _Norm, values: Mapping[str, Any]) -> int:

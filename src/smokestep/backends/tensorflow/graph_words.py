@@ -49,6 +49,7 @@ FUNCTIONS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("layers.py", "layer_norm"): ("layer_norm", "LayerNorm"),
     ("layers.py", "flatten"): ("flatten", "Flatten"),
     ("core.py", "flatten"): ("flatten", "flatten"),
+    ("nn_impl.py", "batch_normalization"): ("batch_norm", "batchnorm"),
     ("nn_impl.py", "l2_normalize"): ("normalize", "l2_normalize"),
     ("nn_ops.py", "leaky_relu"): ("leaky_relu", "LeakyRelu"),
     ("clip_ops.py", "clip_by_value"): ("clamp", "clip_by_value"),

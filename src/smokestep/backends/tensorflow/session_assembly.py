@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from smokestep.backends.tensorflow import graph_lines, graph_modes, graph_names, session_flow
+from smokestep.backends.tensorflow import graph_lines, graph_losses, graph_modes, graph_names, graph_words, session_flow
 from smokestep.backends.tensorflow.graph_forward import Forward, Node, needed
 from smokestep.backends.tensorflow.graph_lines import Raw
 from smokestep.backends.tensorflow.graph_marks import Applied, Differentiation, dense
@@ -53,12 +53,15 @@ class Assembly:
         self.error, self.seconds = error, seconds
         self.serials = session_flow.serials()
         self.forwards = list({id(ran.forward): ran.forward for ran in runs.found}.values())
+        self._rest_nodes: frozenset[int] | None = None
         self.applied = [each for each in runs.marks.applied if any(f.graph is each.graph for f in self.forwards)]
         self.optimizer_names = self._optimizer_names()
         self.parameters = self._parameters()
         self.networks = graph_names.networks([name for name, trains in self.parameters.items() if trains])
         self._scopes: dict[int, frozenset[str]] = {}
         self._needed: dict[tuple[int, int], bool] = {}
+        self._held: dict[int, frozenset[str]] = {}
+        self._effective: dict[int, list[Differentiation]] = {}
 
     # ── what the flow asks ─────────────────────────────────────────────────────────────────────────────────────
     def scopes(self, forward: Forward) -> frozenset[str]:
@@ -82,6 +85,11 @@ class Assembly:
 
     def effective(self, ran: Ran) -> list[Differentiation]:
         """The differentiations of a run that train: gradients that only enter another loss are part of that."""
+        if ran.index not in self._effective:
+            self._effective[ran.index] = self._training(ran)
+        return self._effective[ran.index]
+
+    def _training(self, ran: Ran) -> list[Differentiation]:
         found = self.runs.differentiated(ran)
         inner = {
             id(each)
@@ -108,8 +116,8 @@ class Assembly:
 
     def _rest(self, node: Node) -> frozenset[int]:
         """The nodes of the network without a scope: what predictions are computed from, losses left out."""
-        if not hasattr(self, "_rest_nodes"):
-            self._rest_nodes: frozenset[int] = frozenset(
+        if self._rest_nodes is None:
+            self._rest_nodes = frozenset(
                 each for forward in self.forwards for each in _predicting(forward)
             )
         return self._rest_nodes
@@ -256,6 +264,11 @@ class Assembly:
         Where no list was chosen, a variable without gradient counts only if nothing else accounts for it: another
         update that moves it, an assignment (a target network), or a run that fetches what it computes.
         """
+        if id(applied) not in self._held:
+            self._held[id(applied)] = self._holding(applied)
+        return self._held[id(applied)]
+
+    def _holding(self, applied: Applied) -> frozenset[str]:
         every = {var.op.name: gradient for gradient, var in applied.pairs}
         if not applied.implicit:
             return frozenset(every)
@@ -432,8 +445,6 @@ class Assembly:
 
 def _predicting(forward: Forward) -> Iterable[int]:
     """The nodes that what a loss is given, or what the graph ends in, is computed from."""
-    from smokestep.backends.tensorflow import graph_losses, graph_words
-
     wanted: set[str] = set()
     for node in forward.nodes:
         if node.name in graph_words.LOSSES and (pair := graph_losses.operands(forward, node)) is not None:
@@ -449,6 +460,3 @@ def _predicting(forward: Forward) -> Iterable[int]:
         if any(each.name in wanted for each in node.makes):
             wanted.update(node.reads)
             yield id(node)
-
-
-__all__: Mapping[str, Any] | list[str] = ["Assembly"]

@@ -7,7 +7,6 @@ trains: whoever wrote it meant it to be used.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -121,7 +120,7 @@ class StepFlow:
             number,
             self.step,
             "unknown" if hidden and name not in ran.feeds else "input",
-            graph_names.dotted(name.partition(":")[0]) if plain or tensor.op.type == "IteratorGetNext" else "",
+            name if plain or tensor.op.type == "IteratorGetNext" else "",
             shape=known.shape if known else _static(tensor),
             dtype=tensor.dtype.base_dtype.name,
             peak=known.peak if known else None,
@@ -203,7 +202,7 @@ class StepFlow:
                 given += self._unread(ran, names)
             trains = any(self.values[names[each.name]].requires_grad for each in outputs)
             known = [ran.numbers.get(each.name) for each in outputs]
-            line, _ = nodes[0].line, nodes[0].stack
+            own_lines = nodes[0].stack or ((nodes[0].line,) if nodes[0].line else ())
             index = begun
             if self.calls and self.calls[-1].index >= begun:
                 index = self.serial()
@@ -214,7 +213,7 @@ class StepFlow:
                     network.partition(":")[0],
                     tuple(given),
                     tuple(names[each.name] for each in outputs),
-                    graph_lines.line_of((nodes[0].stack or (line,))[-1]) if line else None,
+                    graph_lines.line_of(own_lines[min(1, len(own_lines) - 1)]) if own_lines else None,
                     grad=trains,
                     spread=tuple(each.spread if each else None for each in known),
                     varied=any(
@@ -233,7 +232,7 @@ class StepFlow:
         for name, value in ran.feeds.items():
             tensor = ran.forward.graph.get_tensor_by_name(name)
             if value.ndim >= 2 and value.dtype.kind == "f" and not tensor.consumers() and name not in names:
-                yield graph_names.dotted(name), self._read(ran, name, names, [])
+                yield name, self._read(ran, name, names, [])
 
     def _updates(self, ran: Ran, names: dict[str, int], differentiated: list[Differentiation]) -> None:
         applied = self.flow.runs.applied(ran)
@@ -293,6 +292,3 @@ def serials() -> Iterator[int]:
 def finished(graph: Graph, seen: list[Seen]) -> list[Any]:
     """The losses of a step whose graph is whole."""
     return graph_losses.found(graph, seen)
-
-
-__all__ = ["StepFlow", "finished", "replace", "serials"]

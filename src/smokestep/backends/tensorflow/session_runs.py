@@ -21,6 +21,8 @@ from smokestep.backends.tensorflow.graph_lines import Raw
 from smokestep.backends.tensorflow.graph_marks import Applied, Differentiation, Marks, dense
 from smokestep.backends.tensorflow.session_numbers import Measured, largest, measured
 
+# What gives other values each time it runs: data, not noise.
+SOURCES = frozenset("IteratorGetNext QueueDequeueV2 QueueDequeueManyV2 QueueDequeueUpToV2 ReaderReadV2".split())
 LARGE = 1 << 22  # entries of a value up to which it is fetched
 
 
@@ -41,7 +43,8 @@ class Ran:
     rates: dict[int, float] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
-    failed: bool = False
+    unmeasured: set[Any] = field(default_factory=set)  # implied by a loss, and not computed
+    applied: list[Applied] | None = None  # asked once
 
     def did(self, thing: Any) -> bool:
         """Whether an operation, or what makes a tensor, was executed."""
@@ -75,11 +78,15 @@ class Runs:
         wanted = handler.fetches()
         feeds = _fed(session.graph, feed_dict)
         executed = graph_forward.needed([*wanted, *handler.targets()], feeds)
+        implied = self._implied(forward, executed, feeds)
         own, inner = graph_lines.here(3)
         before = self.values(session, forward)
         # read again: reading variables for the first time may have added an operation
         ran = Ran(len(self.found), self.step, forward, executed, feeds, tuple(_names(wanted)), inner[0] if inner else own)
         ran.before = before
+        if any(op.type in graph_words.WRITES or op.type in SOURCES for op in implied):
+            ran.unmeasured = implied  # to compute it would do what the user's run does not
+        ran.executed = executed | {op for op in implied if op.type not in graph_words.WRITES}
         more = {each.name: each for each in self._wanted(ran)}
         self.inside = True
         try:
@@ -132,8 +139,18 @@ class Runs:
         rates = [each.rate for each in applied if isinstance(each.rate, tensor.Tensor)]
         losses = [y for each in self.differentiated(ran) for y in each.ys]
         for each in [*forward, *gradients, *sources, *used, *rates, *losses]:
-            if ran.did(each) and each.name not in ran.feeds and _fetchable(each):
+            if ran.did(each) and each.op not in ran.unmeasured and each.name not in ran.feeds and _fetchable(each):
                 yield each
+
+    def _implied(self, forward: Forward, executed: set[Any], feeds: Mapping[str, Any]) -> set[Any]:
+        """What the losses of the executed gradients are computed from besides: a gradient needs no loss' value."""
+        ys = [
+            y
+            for each in self.marks.differentiations
+            if each.graph is forward.graph and any(g is not None and dense(g).op in executed for g in each.grads)
+            for y in each.ys
+        ]
+        return graph_forward.needed(ys, feeds) - executed
 
     def differentiated(self, ran: Ran) -> list[Differentiation]:
         """The differentiations of which this run needed a gradient."""
@@ -145,12 +162,13 @@ class Runs:
 
     def applied(self, ran: Ran) -> list[Applied]:
         """The updates that this run made."""
-        return [
-            each
-            for each in self.marks.applied
-            if each.graph is ran.forward.graph
-            and any(op in ran.executed for op in _operations(each))
-        ]
+        if ran.applied is None:
+            ran.applied = [
+                each
+                for each in self.marks.applied
+                if each.graph is ran.forward.graph and any(op in ran.executed for op in _operations(each))
+            ]
+        return ran.applied
 
     def _measure(self, ran: Ran, values: Mapping[str, Any]) -> None:
         closely = {
@@ -199,12 +217,16 @@ def step_of(array: Any) -> float | None:
 
 def _operations(each: Applied) -> list[Any]:
     """The operations that write the variables of one `apply_gradients`."""
+    if each.writes:
+        return each.writes
     names = {var.op.name for gradient, var in each.pairs if gradient is not None}
-    found = []
+    found = each.writes
     for op in each.graph.get_operations():
         if each.first < op._id <= each.last and "Apply" in op.type and op.inputs and op.inputs[0].op.name in names:
             found.append(op)
-    return found or [each.op.op if isinstance(each.op, tensor.Tensor) else each.op]
+    if not found:
+        found.append(each.op.op if isinstance(each.op, tensor.Tensor) else each.op)
+    return found
 
 
 def _tensors(each: Differentiation) -> list[Any]:

@@ -32,7 +32,7 @@ def _training(is_training):
     y = tf.placeholder(tf.int64, [None], name="y")
     with tf.variable_scope("hidden"):
         net = tf.matmul(x, tf.get_variable("w", [10, 16]))
-    net = tf.nn.relu(batch_norm(net, is_training, "bn"))  # BUG: inference-normalization
+    net = tf.nn.relu(batch_norm(net, is_training, "bn"))
     with tf.variable_scope("out"):
         logits = tf.nn.xw_plus_b(net, tf.get_variable("w", [16, 3]), tf.get_variable("b", [3]))
     loss = tf.losses.sparse_softmax_cross_entropy(y, logits)
