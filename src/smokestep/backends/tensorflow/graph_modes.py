@@ -157,7 +157,7 @@ def _taken(node: Node, ran: Ran, tells: Callable[[Any], bool]) -> bool | None:
     told = [op for op in node.parts if tells(op) and op in ran.executed]
     if not told:
         branches = [op for op in node.parts if op.type in ("If", "StatelessIf") and op in ran.executed]
-        return None if branches and not _value(branches[0].inputs[0], ran) else bool(branches)
+        return _value(branches[0].inputs[0], ran) if branches else False
     answers = []
     for op in told:
         around = op._get_control_flow_context()

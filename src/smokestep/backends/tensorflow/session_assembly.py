@@ -23,7 +23,7 @@ from smokestep.evidence.losses import Losses
 from smokestep.evidence.numbers import Numbers
 from smokestep.evidence.steps import Event, Group, Movement, Optimizer, Parameter, Steps
 from smokestep.training import Training
-from smokestep.world import Recording
+from smokestep.world import NotOffered, Recording
 
 KINDS = {
     "GradientDescentOptimizer": "SGD",
@@ -233,15 +233,23 @@ class Assembly:
         for ran in runs:
             for each in self.effective(ran):
                 known = each.of(name)
-                if known is not None and dense(known).name in ran.gradients:
+                if known is not None and ran.did(dense(known)):
+                    self._known(ran, known, name)
                     received = max(received or 0.0, ran.gradients[dense(known).name].peak or 0.0)
             for applied in self.runs.applied(ran):
                 for used, var in applied.pairs:
                     if var.op.name == name and name in self.held(applied):
                         rate = ran.rates.get(id(applied), rate)
-                        if used is not None and dense(used).name in ran.gradients:
+                        if used is not None:
+                            self._known(ran, used, name)
                             gradient = ran.gradients[dense(used).name].peak
         return gradient, received, rate
+
+    @staticmethod
+    def _known(ran: Ran, gradient: Any, name: str) -> None:
+        """A gradient that was not measured must not pass for none."""
+        if dense(gradient).name not in ran.gradients:
+            raise NotOffered(f"the gradient of {graph_names.dotted(name)} could not be fetched: it is of a branch or loop")
 
     # ── parameters and optimizers ──────────────────────────────────────────────────────────────────────────────
     def _parameters(self) -> dict[str, bool]:

@@ -216,9 +216,7 @@ class StepFlow:
                     graph_lines.line_of(own_lines[min(1, len(own_lines) - 1)]) if own_lines else None,
                     grad=trains,
                     spread=tuple(each.spread if each else None for each in known),
-                    varied=any(
-                        (each := ran.numbers.get(name)) is not None and bool(each.spread) for name in reads
-                    ),
+                    varied=any((each := ran.numbers.get(name)) is None or bool(each.spread) for name in reads),
                 )
             )
             self.events.append(

@@ -49,7 +49,7 @@ def measured(value: Any, *, closely: bool = False) -> Measured:
             high=high,
             mean=float(wide.mean()),
             uniform=low == high,
-            spread=float((array.max(0) - array.min(0)).max()) if shape and shape[0] > 1 and array.dtype.kind == "f" else None,
+            spread=float((wide.max(0) - wide.min(0)).max()) if shape and shape[0] > 1 else None,
         )
         if not closely:
             return found

@@ -61,6 +61,7 @@ class Runs:
         self.forwards: dict[int, Forward] = {}
         self.plain: Any = None  # Session.run as it is
         self.inside = False
+        self.failure = ""  # why a run could not be measured
         self.known: dict[int, Mapping[str, Any]] = {}  # session -> its variables' values after the last run
         self.kept: list[Any] = []  # sessions, so that their ids stay theirs
 
@@ -93,9 +94,9 @@ class Runs:
             try:
                 both = self.plain(session, {"own": fetches, "more": more}, feed_dict, options, run_metadata)
                 results, values = both["own"], both["more"]
-            except (errors.InvalidArgumentError, ValueError, TypeError):
-                # it may be the user's own error, or a value that cannot be had (in a branch that did not run)
+            except (errors.OpError, ValueError, TypeError) as error:
                 results, values = self.plain(session, fetches, feed_dict, options, run_metadata), {}
+                self.failure = str(error).partition("\n")[0]  # it was not the user's own: that run raised nothing
         finally:
             self.inside = False
         self._measure(ran, values)
@@ -138,8 +139,12 @@ class Runs:
         used = [dense(gradient) for each in applied for gradient, _ in each.pairs if gradient is not None]
         rates = [each.rate for each in applied if isinstance(each.rate, tensor.Tensor)]
         losses = [y for each in self.differentiated(ran) for y in each.ys]
+        untaken = _untaken(ran.executed)
+        trained = [dense(g) for each in self.differentiated(ran) for g in each.grads if g is not None]
+        always = {each.name for each in (*trained, *used)}  # of parameters: what is missing here would be no gradient
         for each in [*forward, *gradients, *sources, *used, *rates, *losses]:
-            if ran.did(each) and each.op not in ran.unmeasured and each.name not in ran.feeds and _fetchable(each):
+            here = ran.did(each) and each.op not in ran.unmeasured and each.op not in untaken
+            if here and each.name not in ran.feeds and _fetchable(each, each.name in always):
                 yield each
 
     def _implied(self, forward: Forward, executed: set[Any], feeds: Mapping[str, Any]) -> set[Any]:
@@ -233,6 +238,18 @@ def _tensors(each: Differentiation) -> list[Any]:
     return [*each.arrived.values(), *(dense(g) for g in each.grads if g is not None)]
 
 
+def _untaken(executed: set[Any]) -> set[Any]:
+    """The operations that may not run, for they lie in one branch of a condition, or in a loop."""
+    found: set[Any] = set()
+    for op in sorted(executed, key=lambda each: each._id):
+        if op.type == "Merge" and op._get_control_flow_context() is None:
+            continue
+        switched = op.type in ("Switch", "RefSwitch") or op._get_control_flow_context() is not None
+        if switched or any(each.op in found for each in op.inputs):
+            found.add(op)
+    return found
+
+
 def _fed(graph: Any, feed_dict: Any) -> dict[str, Any]:
     found = {}
     for key, value in (feed_dict or {}).items():
@@ -251,10 +268,8 @@ def _names(tensors: Any) -> Iterator[str]:
             yield name
 
 
-def _fetchable(each: Any) -> bool:
+def _fetchable(each: Any, large: bool = False) -> bool:
     shape = each.shape
     if each.dtype.base_dtype.name in ("resource", "variant", "string") or not each.graph.is_fetchable(each):
         return False
-    if each.op._get_control_flow_context() is not None:  # of a branch that may not run
-        return False
-    return shape.rank is None or not shape.is_fully_defined() or shape.num_elements() <= LARGE
+    return large or shape.rank is None or not shape.is_fully_defined() or shape.num_elements() <= LARGE

@@ -95,6 +95,8 @@ class SessionWorld:
         finally:
             runs.step = -1
         seconds = time.perf_counter() - started
+        if runs.failure and error is None:
+            raise NotOffered(f"the numbers of a run could not be fetched beside its own: {runs.failure}")
         if not runs.found and error is None:
             raise NotOffered("no step ran a session, so nothing was seen")
         return Assembly(runs, training, names, returned, error, seconds).recording()
