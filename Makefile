@@ -2,11 +2,13 @@
 PYTHON ?= python3
 JOBS ?= 2
 COUNT ?= 200
+DEVICE ?= cuda
 BIN := .venv/bin
 READY := .venv/.installed
+KERAS := .venv-keras/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation scripts ecosystem ecosystem-sample
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation scripts ecosystem ecosystem-sample test-keras accelerator bench-jax bench-keras
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -16,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
 	  || { echo "smokestep needs Python 3.10 or newer; $(PYTHON) is older: try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,jax,dev]"
 	touch $@
 
 demo: $(READY)  ## watch smokestep find the bug in a real training script, and pass its repaired twin
@@ -42,6 +44,12 @@ docs: $(READY)  ## build the site into site/
 
 bench: $(READY)  ## measure what recording and examining cost
 	$(BIN)/python -m bench
+
+bench-jax: $(READY)  ## measure what examining costs on JAX, and write docs/bench-jax.md
+	$(BIN)/python -m bench.frameworks jax --write
+
+bench-keras: $(KERAS)  ## measure what examining costs on Keras, and write docs/bench-keras.md
+	.venv-keras/bin/python -m bench.frameworks keras --write
 
 generated: $(READY)  ## draw thousands of small trainings, right and wrong, and write docs/generated.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.generated.sweep --count $(COUNT) --jobs $(JOBS) --write
@@ -80,6 +88,18 @@ coverage: $(READY)  ## write docs/coverage.md: which known fault is told by whic
 ports: $(READY)  ## the faults that others reported, re-created: measure them, and write docs/ports.md (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.ports --jobs $(JOBS)
 
+$(KERAS): pyproject.toml constraints.txt
+	test -x .venv-keras/bin/python || $(PYTHON) -m venv .venv-keras
+	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,jax,dev]" \
+	  keras tensorflow-cpu tf-slim tf-keras
+	touch $@
+
+test-keras: $(KERAS)  ## the tests of Keras and TensorFlow, in an environment of their own (TensorFlow is large)
+	OMP_NUM_THREADS=1 .venv-keras/bin/python -m pytest -q -n $(JOBS) --dist worksteal tests/keras
+
+accelerator: $(READY)  ## zoo and corpus on a GPU, on a machine that has one: DEVICE=cuda
+	.venv/bin/python -m tests.accelerator --device $(DEVICE) --jobs $(JOBS)
+
 wheel: $(READY)  ## build the wheel, install it elsewhere and use it there
 	$(BIN)/python -m pytest -q tests/test_wheel.py
 
@@ -93,7 +113,6 @@ $(SCRIPTS): pyproject.toml constraints.txt tests/ecosystem/scripts/requirements.
 scripts: $(SCRIPTS)  ## real training scripts of many libraries under smokestep run (an environment of its own, minutes)
 	OMP_NUM_THREADS=1 .venv-scripts/bin/python -m tests.ecosystem.scripts_run --plain
 
-clean:  ## remove what the targets made, .venv included
-	rm -rf .venv .venv-scripts site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
-
-	rm -rf .venv .venv-ecosystem .ecosystem site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## remove what the targets made, every environment included
+	rm -rf .venv .venv-keras .venv-scripts .venv-ecosystem .ecosystem site dist build
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis

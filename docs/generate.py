@@ -11,6 +11,7 @@ import inspect
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +27,8 @@ from smokestep.checks import load
 from smokestep.testing import examples, run_example
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+import other_frameworks as frameworks  # noqa: E402
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -44,6 +47,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages = {f"checks/{check.name}.md": check_page(check) for check in load()}
     pages["checks/index.md"] = check_index()
     pages["reference/api.md"] = api_page()
+    pages["reference/frameworks.md"] = frameworks.table()
     pages["reference/report.md"] = report_page(json.loads((ROOT / "docs/report-schema.json").read_text()))
     pages["changelog.md"] = (ROOT / "CHANGELOG.md").read_text()
     for path, text in pages.items():
@@ -54,7 +58,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def check_page(check: Check) -> str:
     """What `smokestep explain` shows, then what was measured of it, then the report that the `Bad` example gives."""
     printout = f"## What the bad example prints\n\n```text\n{printed(check)}\n```\n"
-    return "\n".join([explain.page(check), *measured(check), printout])
+    return "\n".join([explain.page(check), *frameworks.on_page(check), *measured(check), printout])
 
 
 def measured(check: Check) -> Iterator[str]:

@@ -100,12 +100,13 @@ class Habits:
         """The test itself is seeded, guarded and timed; what a fixture set stays for as long as the fixture lives."""
         if not (wanted := self.wanted(item)):
             return (yield)
-        from smokestep.privacy import guard, seed_everything
+        from smokestep.privacy import guard, reset, seed_everything
 
         seed, budget = wanted
         started = time.perf_counter()
         try:
             with guard() as leaks:
+                reset()
                 seed_everything(seed)
                 result = yield
         finally:

@@ -14,7 +14,7 @@ from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.numbers import Numbers
 from smokestep.evidence.steps import Event, Steps
-from smokestep.findings import Line
+from smokestep.findings import Line, NotApplicable, Open
 from smokestep.training import Training
 from smokestep.world import Recording
 
@@ -39,6 +39,8 @@ class World:
         self.subject: Training | None = None
         self.error: Exception | None = None
         self.runs = 0
+        self.missing: dict[str, Open | NotApplicable] = {}
+        self.own_words: tuple[tuple[str, str], ...] = ()
 
     def recording(self) -> Recording:
         self.runs += 1
@@ -61,6 +63,12 @@ class World:
     def describe(self) -> dict[str, str]:
         return {"framework": "fake 1.0"}
 
+    def gaps(self) -> dict[str, Open | NotApplicable]:
+        return self.missing
+
+    def words(self) -> tuple[tuple[str, str], ...]:
+        return self.own_words
+
 
 def backend(world: World) -> dict[str, ModuleType]:
     """The modules of a backend that opens this world, by the names to import them under."""
@@ -77,7 +85,10 @@ def backend(world: World) -> dict[str, ModuleType]:
 
     vars(module).update(open_world=open_world, live=live)
     vars(state).update(seed=lambda value: None, global_state=dict, restore_global=lambda before: ())
-    return {"fake_framework": module, "fake_backend": module, "fake_backend.state": state}
+    parts = ModuleType("fake_backend.parts")
+    vars(parts)["step"] = lambda model, loss, optimizer: lambda pair: loss(model(pair[0]), pair[1])
+    modules = {each.__name__: each for each in (module, state, parts)}
+    return {"fake_framework": module, **modules}
 
 
 def made(judge: Callable[..., Any], *, severity: Any = "defect", **keywords: Any) -> Check:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from types import ModuleType
 
 import numpy
 import pytest
@@ -53,6 +54,16 @@ def test_the_same_seed_gives_the_same_numbers(seed):
         first = random.random(), numpy.random.random()
         assert {"Python", "NumPy"} <= set(privacy.seed_everything(seed))
         assert (random.random(), numpy.random.random()) == first
+
+
+def test_a_framework_that_keeps_things_for_the_process_is_reset(monkeypatch):
+    kept = ["a default graph"]
+    state = ModuleType("fake_backend.state")
+    vars(state)["reset"] = kept.clear
+    monkeypatch.setitem(sys.modules, "fake_backend.state", state)
+    monkeypatch.setattr(privacy, "BACKENDS", {"random": "fake_backend"})
+    privacy.reset()
+    assert kept == []
 
 
 def test_nothing_is_imported_for_it():

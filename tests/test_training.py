@@ -102,3 +102,23 @@ def test_ranges_are_one_or_one_for_each_output():
 def test_a_training_is_frozen():
     with pytest.raises(AttributeError):
         Training(none).batch = 1
+
+
+def test_a_state_is_handed_over_whole():
+    training = Training(lambda state, batch: state, 7, state={"w": 1})
+    assert training.arguments(training.steps[""]) == ({"w": 1}, 7)
+
+
+def test_a_tuple_is_handed_over_element_by_element_where_the_step_asks_for_it():
+    training = Training(lambda params, moments, batch: params, 7, state=(1, 2))
+    assert training.arguments(training.steps[""], (3, 4)) == (3, 4, 7)
+
+
+def test_a_state_needs_no_batch():
+    training = Training(lambda params, moments: params, state=(1, 2))
+    assert training.arguments(training.steps[""]) == (1, 2)
+
+
+def test_a_step_that_takes_no_state_is_refused():
+    with pytest.raises(TypeError, match="is called with the state"):
+        Training(lambda batch: None, 7, state={"w": 1})

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any, TypeAlias
 
 from smokestep import facts, privacy
+from smokestep.backends import framework_in
 from smokestep.engine import TrainingDefect
 from smokestep.findings import Finding, Line, Place, Severity, Verdict
 from smokestep.report import Report, Subject
@@ -61,7 +62,8 @@ def _asserted(word: str, things: Mapping[str, Any], line: Line, judge: Judge) ->
     frameworks = privacy.loaded()
     if not frameworks:
         raise RuntimeError(f"no framework to observe: import one of {', '.join(privacy.BACKENDS)} first")
-    ended = import_module(f"{next(iter(frameworks.values()))}.motion").observe(things)
+    backend = frameworks[framework_in(tuple(things.values()), frameworks) or next(iter(frameworks))]
+    ended = import_module(f"{backend}.motion").observe(things)
     motions: Sequence[Motion] = ()
     try:
         yield

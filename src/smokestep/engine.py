@@ -10,7 +10,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib import import_module
 from types import ModuleType
@@ -18,6 +18,7 @@ from typing import Any, ParamSpec
 
 from smokestep import config as configuration
 from smokestep import facts, ledger, privacy
+from smokestep.backends import Several, framework_of
 from smokestep.check import Check
 from smokestep.config import Allowance, Config
 from smokestep.findings import Finding, Place, Severity, Verdict
@@ -118,8 +119,9 @@ def _examine(
     subject = facts.subject(training)
     settings = configuration.settle(_config(config, subject.file), **choices)
     with privacy.guard() as leaks:
+        backend = _backend(source, built)
         privacy.seed_everything(settings.seed)
-        with _backend(source).open_world(source, seed=settings.seed, steps=settings.steps) as world:
+        with backend.open_world(source, seed=settings.seed, steps=settings.steps) as world:
             settings = settings.permitting(built[-1].allow)
             report = judge(world, settings, subject=subject, seed=settings.seed, started=started)
     if changed := tuple(world.fingerprint_changes()):
@@ -157,11 +159,18 @@ def _source(training: Any, built: list[Training]) -> Any:
     return build
 
 
-def _backend(source: Any) -> ModuleType:
-    if not privacy.loaded() and not isinstance(source, Training) and source is not None:
+def _backend(source: Any, built: Sequence[Training]) -> ModuleType:
+    """The backend of the framework that the training belongs to: it is asked where there is a choice, or none yet."""
+    if len(privacy.loaded()) != 1 and not isinstance(source, Training):
         source()  # it may import its framework itself
-    for backend in privacy.loaded().values():
-        return import_module(backend)
+    loaded = privacy.loaded()
+    found = framework_of(built[-1], loaded) if len(loaded) > 1 else None
+    return import_module(loaded[found] if found else _loaded()[0])
+
+
+def _loaded() -> list[str]:
+    if backends := list(privacy.loaded().values()):
+        return backends
     raise RuntimeError(f"no framework to observe: import one of {', '.join(privacy.BACKENDS)} first")
 
 
@@ -206,7 +215,9 @@ def watch(
     settings = configuration.settle(_config(config, subject.file), steps=steps, **choices)
     watched = Watched()
     error: BaseException | None = None
-    with _backend(None).live(settings.steps) as live:
+    with ExitStack() as stack:
+        lives = [stack.enter_context(import_module(each).live(settings.steps)) for each in _loaded()]
+        live = lives[0] if len(lives) == 1 else Several(lives)
         try:
             yield watched
         except BaseException as exception:

@@ -54,7 +54,7 @@ def judge(
     recorded = time.perf_counter()
     gathered: Gathered = {}
     source = world if experiments else _Recorded(recording, "the loop was cut off, so no experiment was made")
-    outcomes, findings, allowed = _judged(source, recording, settings, gathered)
+    outcomes, findings, allowed = _judged(source, recording, settings, gathered, world)
     steps, ended = recording.steps, time.perf_counter()
     cost = {"steps": recording.seconds, "recording": recorded - started, "judging": ended - recorded}
     report = replace(
@@ -93,16 +93,22 @@ def ended_by(report: Report, error: BaseException) -> Report:
 
 
 def _judged(
-    world: World | Live | _Recorded, recording: Recording, settings: Settings, gathered: Gathered
+    world: World | Live | _Recorded,
+    recording: Recording,
+    settings: Settings,
+    gathered: Gathered,
+    backend: World | Live,
 ) -> tuple[dict[str, Outcome], list[Finding], list[tuple[Finding, Allowance]]]:
     whole = _gathering(world, gathered)
     complete = whole if recording.steps.error is None else _gathering(_Recorded(recording.completed(), RAISED), {})
     outcomes: dict[str, Outcome] = {}
     found: list[Finding] = []
     allowed: list[tuple[Finding, Allowance]] = []
+    gaps, words = backend.gaps(), backend.words()
     for check in settings.checks:
         of, options = whole if check.partial else complete, settings.options.get(check.name, {})
-        findings, outcome = _run(check, of, options)
+        findings, outcome = _run(check, of, options, gaps.get(check.name))
+        findings = [_worded(each, words) for each in findings]
         permits = [(each, _permit(each, settings.allow)) for each in findings]
         permitted = [(each, permit) for each, permit in permits if permit is not None]
         if permitted and len(permitted) == len(findings):
@@ -140,11 +146,26 @@ def _unused(allowance: Allowance) -> Finding:
     )
 
 
-def _run(check: Check, of: Of, options: Mapping[str, Any]) -> tuple[list[Finding], Outcome]:
+def _worded(finding: Finding, words: Sequence[tuple[str, str]]) -> Finding:
+    """The finding in the words of the framework that it is about."""
+
+    def say(text: str) -> str:
+        for ours, theirs in words:
+            text = text.replace(ours, theirs)
+        return text
+
+    related = tuple((line, say(note)) for line, note in finding.related)
+    return replace(finding, message=say(finding.message), hint=say(finding.hint), related=related)
+
+
+def _run(
+    check: Check, of: Of, options: Mapping[str, Any], gap: Open | NotApplicable | None
+) -> tuple[list[Finding], Outcome]:
     findings: list[Finding] = []
     reasons: dict[type, str] = {}
     try:
-        for said in check.judge(*(of(kind) for kind in check.needs), **options):
+        said_by = [gap] if gap else check.judge(*(of(kind) for kind in check.needs), **options)
+        for said in said_by:
             if isinstance(said, Finding):
                 findings.append(_stamped(said, check))
             else:

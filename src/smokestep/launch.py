@@ -22,6 +22,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
+from smokestep.backends import Several
 from smokestep.privacy import BACKENDS, loaded, seed_everything
 from smokestep.world import Live
 
@@ -114,11 +115,16 @@ class Watch:
     """Starts the backend's watch as soon as its framework has been imported, and imports none by itself."""
 
     def __init__(self, steps: int, seed: int | None, stopping: Callable[[], None]) -> None:
-        self.live: Live | None = None
+        self._lives: list[Live] = []
         self._steps, self._seed, self._stopping = steps, seed, stopping
         self.failure: Exception | None = None
         self._stack = ExitStack()
         self._looking = False
+
+    @property
+    def live(self) -> Live | None:
+        """What is watched: nothing yet, by one backend, or by several."""
+        return Several(self._lives) if len(self._lives) > 1 else next(iter(self._lives), None)
 
     def __enter__(self) -> Watch:
         if self._seed is not None:
@@ -161,11 +167,9 @@ class Watch:
             self._told(ended)
 
     def _start(self, framework: str) -> None:
-        if self.live is not None:
-            return
         try:
             backend = import_module(BACKENDS[framework])
-            self.live = self._stack.enter_context(backend.live(self._steps, stopping=self._stopping))
+            self._lives.append(self._stack.enter_context(backend.live(self._steps, stopping=self._stopping)))
         except Exception as error:
             self.failure = error
             raise SystemExit from None  # in the middle of the script's own `import`

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 # framework module -> the backend that knows it, in order of preference
-BACKENDS = {"torch": "smokestep.backends.torch"}
+BACKENDS = {each: f"smokestep.backends.{each}" for each in ("torch", "jax", "tensorflow")}
 
 
 def loaded() -> dict[str, str]:
@@ -38,6 +38,13 @@ def seed_everything(seed: int) -> tuple[str, ...]:
         state.seed(seed)
         seeded.append(framework)
     return tuple(seeded)
+
+
+def reset() -> None:
+    """Forget what a framework keeps for the process (names that are counted on, a default graph), where it does."""
+    for state in _states().values():
+        if forget := getattr(state, "reset", None):
+            forget()
 
 
 @dataclass(slots=True)

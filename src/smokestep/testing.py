@@ -66,15 +66,16 @@ def inside(line: Line | None, name: str) -> bool:
 def conformance(backend: Any, plain: Callable[[], Training], unused: Callable[[], Training]) -> tuple[str, ...]:
     """The facts that a backend gets wrong, in words; empty when it conforms.
 
-    `backend` is a module with `open_world`. `plain` builds a healthy training whose step clears, runs one model forward
-    and backward, and updates; `unused` builds one whose model also holds a parameter called "unused" that no
-    operation reads.
+    `backend` is a module with `open_world`, and `LOOP` if a step does not consist of clearing the gradients, one
+    forward, one backward and one update. `plain` builds a healthy training whose step does this; `unused` builds one
+    whose model also holds a parameter called "unused" that no operation reads.
     """
     first, again, other = (_recorded(backend, plain, seed) for seed in (0, 0, 1))
     dead = _recorded(backend, unused, 0)
     given = plain()
     with backend.open_world(given, seed=0, steps=3) as world:
         world.recording()
+    expected = list(getattr(backend, "LOOP", ("zero_grad", "forward", "backward", "update")))
     loop = [event.kind for event in first.steps.events if event.kind in ("zero_grad", "forward", "backward", "update")]
     order = [event.index for event in first.steps.events]
     mine = [move for move in dead.steps.movements if move.parameter.rpartition(".")[2] == "unused"]
@@ -86,8 +87,7 @@ def conformance(backend: Any, plain: Callable[[], Training], unused: Callable[[]
         "the same seed gives the same evidence": replace(first, seconds=0.0) == replace(again, seconds=0.0),
         "another seed gives other losses": first.steps.losses != other.steps.losses,
         "every loss is known": None not in first.steps.losses,
-        "the events of a step come in the order they happened": loop
-        == ["zero_grad", "forward", "backward", "update"] * 3,
+        "the events of a step come in the order they happened": loop == expected * 3,
         "every event is numbered after the one before it": order == sorted(set(order)),
         "every event of the loop has a line": all(e.line for e in first.steps.of("forward", "backward", "update")),
         "an unused parameter is there": len(mine) == 3,

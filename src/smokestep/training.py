@@ -8,7 +8,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from smokestep import privacy
+from smokestep.backends import framework_in
 
 if TYPE_CHECKING:
     from smokestep.config import Allowance
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 Interval = tuple[float | None, float | None]
 Task = Literal["classification", "regression", "language-model", "other"]
 
-_NO_BATCH: Any = object()
+_NOTHING: Any = object()
 
 
 @dataclass(frozen=True, init=False, slots=True)
@@ -25,6 +29,9 @@ class Training:
 
     `step`: a function that does one whole training step (clear, forward, loss, backward, update), called with `batch`
     if one is given, else with nothing; it may return the loss. Or a mapping of such functions by name, called in turn.
+    With `state` (JAX: parameters, optimizer state, keys in any tree) a step is called as `step(state, batch)`, or
+    `step(*state, batch)` if `state` is a tuple and the signature asks for it, and returns the new state, also beside
+    other results, or of a tuple the elements that changed.
     The rest is optional and is discovered while the step runs: `model` and `optimizer` (one, or a mapping by name),
     `loss(output, target)`, `forward(inputs)`. Declarations: `trains` (what a step must train; all else must then stay
     bit-identical) and `untouched`: names, patterns ("encoder.*"), parameters or modules, or a mapping of these by step
@@ -39,6 +46,8 @@ class Training:
     steps: Mapping[str, Callable[..., Any]]
     batch: Any
     has_batch: bool
+    state: Any
+    has_state: bool
     model: Mapping[str, Any]
     optimizer: Mapping[str, Any]
     loss: Callable[..., Any] | None
@@ -55,8 +64,9 @@ class Training:
     def __init__(
         self,
         step: Callable[..., Any] | Mapping[str, Callable[..., Any]],
-        batch: Any = _NO_BATCH,
+        batch: Any = _NOTHING,
         *,
+        state: Any = _NOTHING,
         model: Any = None,
         optimizer: Any = None,
         loss: Callable[..., Any] | None = None,
@@ -70,11 +80,10 @@ class Training:
         allow: Sequence[Allowance] = (),
     ) -> None:
         steps = _steps(step)
-        has_batch = batch is not _NO_BATCH
+        has_batch = batch is not _NOTHING
         if has_batch:
             _not_empty(batch)
-        for name, each in steps.items():
-            _callable_so(each, (batch,) if has_batch else (), f"step {name!r}" if name else "step")
+        has_state = state is not _NOTHING
         for word, function in (("loss", loss), ("forward", forward)):
             if function is not None and not callable(function):
                 raise TypeError(f"{word} must be a function, got {kind(function)}")
@@ -86,6 +95,8 @@ class Training:
             "steps": steps,
             "batch": batch if has_batch else None,
             "has_batch": has_batch,
+            "state": state if has_state else None,
+            "has_state": has_state,
             "model": _named(model, "model"),
             "optimizer": _named(optimizer, "optimizer"),
             "loss": loss,
@@ -101,15 +112,25 @@ class Training:
         }
         for field, value in values.items():
             object.__setattr__(self, field, value)
+        for name, each in steps.items():
+            _callable_so(each, self.arguments(each), f"step {name!r}" if name else "step", has_state)
+
+    def arguments(self, step: Callable[..., Any], state: Any = None) -> tuple[Any, ...]:
+        """What a step is called with: `state` (else the one given), whole or element by element, and the batch."""
+        state = self.state if state is None else state
+        batch = (self.batch,) * self.has_batch
+        whole = not self.has_state or not isinstance(state, tuple) or _takes(step, 1 + self.has_batch)
+        return (*((state,) * self.has_state if whole else state), *batch)
 
 
 def from_parts(model: Any, loss: Any, optimizer: Any, batch: Any) -> Training:
-    """The training smokestep writes itself around plain parts: `batch` is (inputs, targets)."""
-    missing = [
-        word
-        for word, part in (("model", model), ("loss", loss), ("optimizer", optimizer), ("batch", batch))
-        if part is None
-    ]
+    """The training smokestep writes itself around plain parts: `batch` is (inputs, targets).
+
+    A compiled Keras model brings its own loss and optimizer; every other framework's parts are all to be given.
+    """
+    parts = {"model": model, "loss": loss, "optimizer": optimizer, "batch": batch}
+    compiled = getattr(model, "train_on_batch", None) and loss is None and optimizer is None
+    missing = [word for word in parts if parts[word] is None and not (compiled and word in ("loss", "optimizer"))]
     if missing:
         raise TypeError(
             f"{' and '.join(missing)} missing: hand over model=, loss=, optimizer= and batch=, "
@@ -117,15 +138,9 @@ def from_parts(model: Any, loss: Any, optimizer: Any, batch: Any) -> Training:
         )
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise TypeError(f"batch must be a pair (inputs, targets), got {kind(batch)}; for any other, write a Training")
-
-    def step(pair: Any) -> Any:
-        inputs, targets = pair
-        optimizer.zero_grad()
-        value = loss(model(inputs), targets)
-        value.backward()
-        optimizer.step()
-        return value
-
+    loaded = privacy.loaded() or privacy.BACKENDS
+    backend = loaded[framework_in((model, optimizer), loaded) or next(iter(loaded))]
+    step = import_module(f"{backend}.parts").step(model, loss, optimizer)
     training = Training(step, tuple(batch), model=model, optimizer=optimizer, loss=loss)
     object.__setattr__(training, "own_loop", True)
     return training
@@ -152,7 +167,16 @@ def _steps(step: Any) -> Mapping[str, Callable[..., Any]]:
     return {"": step}
 
 
-def _callable_so(step: Any, arguments: tuple[Any, ...], name: str) -> None:
+def _takes(step: Any, count: int) -> bool:
+    """Whether a function can be called with so many positional arguments."""
+    try:
+        inspect.signature(step).bind(*range(count))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _callable_so(step: Any, arguments: tuple[Any, ...], name: str, has_state: bool = False) -> None:
     if not callable(step):
         raise TypeError(f"{name} must be a function that does one training step, got {kind(step)}")
     if inspect.iscoroutinefunction(step) or inspect.isgeneratorfunction(step):
@@ -165,6 +189,7 @@ def _callable_so(step: Any, arguments: tuple[Any, ...], name: str) -> None:
         signature.bind(*arguments)
     except TypeError as error:
         called = "with the batch" if arguments else "with nothing, as no batch was given"
+        called = f"with the state (or its {len(arguments)} parts, the batch among them)" if has_state else called
         raise TypeError(f"{name} is called {called}, but its signature is {signature}: {error}") from None
 
 

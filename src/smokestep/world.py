@@ -6,7 +6,7 @@ raising `NotOffered` with the reason, which makes the checks that asked `open`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -24,6 +24,7 @@ from smokestep.evidence.steps import Steps
 if TYPE_CHECKING:
     from smokestep.evidence.lab import Lab
     from smokestep.evidence.loaders import Loader
+    from smokestep.findings import NotApplicable, Open
 
 T = TypeVar("T")
 
@@ -136,6 +137,15 @@ class World(Protocol):
         """The framework and its version, for the report: {"framework": "torch 2.13.0"}."""
         ...
 
+    def gaps(self) -> Mapping[str, Open | NotApplicable]:
+        """The checks that cannot be judged here, by name: because it is not seen yet (`Open`), or for want of the thing
+        itself in the framework (`NotApplicable`). What is empty for want of a verb must never pass."""
+        ...
+
+    def words(self) -> Sequence[tuple[str, str]]:
+        """Phrases of findings, and what is said in this framework instead."""
+        ...
+
 
 class Live(Protocol):
     """A watch over a loop that the user runs; nothing is copied and nothing is put back."""
@@ -154,4 +164,13 @@ class Live(Protocol):
 
     def describe(self) -> Mapping[str, str]:
         """The framework and its version, for the report."""
+        ...
+
+    def gaps(self) -> Mapping[str, Open | NotApplicable]:
+        """The checks that cannot be judged here, by name: because it is not seen yet (`Open`), or for want of the thing
+        itself in the framework (`NotApplicable`). What is empty for want of a verb must never pass."""
+        ...
+
+    def words(self) -> Sequence[tuple[str, str]]:
+        """Phrases of findings, and what is said in this framework instead."""
         ...

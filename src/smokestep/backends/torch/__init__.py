@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeAlias
 
@@ -26,6 +26,7 @@ from smokestep.backends.torch.naming import Words, all_optimizers
 from smokestep.backends.torch.quiet import guarded, quiet
 from smokestep.backends.torch.recorder import Recorder, StopWatching
 from smokestep.evidence.loaders import Loader
+from smokestep.findings import NotApplicable, Open
 from smokestep.training import Training
 from smokestep.world import NotOffered, Recording
 
@@ -85,6 +86,14 @@ class TorchWorld:
     def describe(self) -> Mapping[str, str]:
         """The framework and its version."""
         return describe()
+
+    def gaps(self) -> Mapping[str, Open | NotApplicable]:
+        """None: what cannot be seen of a training is told by the evidence."""
+        return {}
+
+    def words(self) -> Sequence[tuple[str, str]]:
+        """None: the findings are written in PyTorch's words."""
+        return ()
 
     def _record(self) -> Recording:
         recorder, training = self._recorder, self._training
@@ -184,6 +193,8 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
         changes = stack.enter_context(snapshot.preserved(*outer))
         stack.enter_context(listening(recorder))
         training = subject if isinstance(subject, Training) else subject()
+        if training.has_state:
+            raise TypeError("state= is for steps that return a new state; a PyTorch step changes its objects in place")
         words.names.update(
             {id(each): name for name, each in (*training.model.items(), *training.optimizer.items()) if name}
         )
@@ -228,6 +239,14 @@ class TorchLive:
     def describe(self) -> Mapping[str, str]:
         """The framework and its version."""
         return describe()
+
+    def gaps(self) -> Mapping[str, Open | NotApplicable]:
+        """None: what cannot be seen of a training is told by the evidence."""
+        return {}
+
+    def words(self) -> Sequence[tuple[str, str]]:
+        """None: the findings are written in PyTorch's words."""
+        return ()
 
 
 def _adopt(recorder: Recorder, around: list[Optimizer]) -> None:
