@@ -12,4 +12,9 @@ from smokestep.findings import NotApplicable, Open
 
 JAX: Mapping[str, Open | NotApplicable] = {}
 
-TENSORFLOW: Mapping[str, Open | NotApplicable] = {}
+_TAPE = NotApplicable("gradients are what a tape gives: nothing keeps them from one step to the next")
+
+TENSORFLOW: Mapping[str, Open | NotApplicable] = {
+    "stale-gradients": _TAPE,
+    "cleared-gradients": _TAPE,
+}

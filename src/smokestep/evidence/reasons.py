@@ -29,6 +29,7 @@ CUTS = {
     "as_tensor": ("`torch.as_tensor` copies the entries, without their history", "use `torch.stack` for a list"),
     "new_tensor": ("`new_tensor` copies the entries, without their history", "use the tensor, or `.clone()`"),
     "from_numpy": ("a NumPy array carries no history", "write the computation with torch functions"),
+    "outside_tape": ("no tape records it", "compute it inside the `with tf.GradientTape()` block"),
 }
 COMPARES = frozenset("lt le gt ge eq ne less greater less_equal greater_equal not_equal".split())
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "bool")

@@ -1,1 +1,176 @@
-"""The TensorFlow backend: opens private worlds for Keras models and GradientTape loops, and watches live loops."""
+"""The TensorFlow backend: opens private worlds for Keras models and GradientTape loops, and watches live loops.
+
+A world runs the user's own step eagerly, under the recorder; what comes out is evidence, and nothing of the user's is
+kept.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from smokestep.backends import gaps
+from smokestep.backends.tensorflow import snapshot
+from smokestep.backends.tensorflow.assembly import Assembly
+from smokestep.backends.tensorflow.declarations import batch_names
+from smokestep.backends.tensorflow.hooks import listening
+from smokestep.backends.tensorflow.recorder import Recorder, StopWatching, number
+from smokestep.backends.tensorflow.trace import array_of
+from smokestep.backends.tensorflow.words import WORDS
+from smokestep.findings import NotApplicable, Open
+from smokestep.training import Training
+from smokestep.world import NotOffered, Recording
+
+__all__ = ["StopWatching", "live", "open_world"]
+
+LOOP = ("forward", "backward", "update", "zero_grad")  # what a tape gave is used up by the update
+NO_LAB = "experiments on recorded calls are not yet made with TensorFlow"
+
+
+def describe() -> Mapping[str, str]:
+    """The framework and its version."""
+    keras = sys.modules.get("keras")
+    return {"framework": f"tensorflow {tf.__version__}" + (f", keras {keras.__version__}" if keras else "")}
+
+
+class TensorFlowWorld:
+    """One private world: the training, built afresh or to be put back, and its one recording."""
+
+    def __init__(self, training: Training, recorder: Recorder, steps: int, changes: snapshot.Changes) -> None:
+        self._training, self._recorder, self._steps, self._changes = training, recorder, steps, changes
+        self._recording: Recording | None = None
+
+    def recording(self) -> Recording:
+        """Run the step and record it; the same recording on every call."""
+        if self._recording is None:
+            self._recording = self._record()
+        return self._recording
+
+    def raised(self) -> BaseException | None:
+        """The exception of the user's step that ended the recording, if one did."""
+        return self._recorder.error[0] if self._recorder.error else None
+
+    def lab(self) -> Any:
+        """Where the recorded model calls can be made again."""
+        raise NotOffered(NO_LAB)
+
+    def loaders(self) -> tuple[Any, ...]:
+        """No data loader of TensorFlow is asked."""
+        return ()
+
+    def gaps(self) -> Mapping[str, Open | NotApplicable]:
+        """What cannot be judged, or has no sense, here."""
+        return gaps.TENSORFLOW
+
+    def words(self) -> Sequence[tuple[str, str]]:
+        """What is called otherwise here."""
+        return WORDS
+
+    def fingerprint_changes(self) -> tuple[str, ...]:
+        """Names of the user's objects that differ after the world was closed."""
+        return self._changes.names
+
+    def describe(self) -> Mapping[str, str]:
+        """The framework and its version."""
+        return describe()
+
+    def _record(self) -> Recording:
+        recorder, training = self._recorder, self._training
+        started = time.perf_counter()
+        try:
+            with recorder.tracer:
+                self._run()
+        except Exception as error:
+            recorder.failed(error)
+            recorder.end()
+        return assembled(recorder, training, time.perf_counter() - started)
+
+    def _run(self) -> None:
+        recorder, training = self._recorder, self._training
+        arguments = (training.batch,) if training.has_batch else ()
+        for _ in range(self._steps):
+            for name, step in training.steps.items():
+                recorder.guarded(recorder.begin, name)
+                returned = step(*arguments)
+                with recorder.tracer.quiet():
+                    recorder.returned[recorder.step] = _scalar(returned)
+                recorder.guarded(recorder.end)
+
+
+def assembled(recorder: Recorder, training: Training | None, seconds: float) -> Recording:
+    """The evidence of what was heard."""
+    if recorder.tracer.failure:
+        raise NotOffered(f"the recorder failed, the training did not: {recorder.tracer.failure}; please report it")
+    with recorder.tracer.quiet():
+        return Assembly(recorder, training, seconds).recording()
+
+
+def _scalar(returned: Any) -> float | None:
+    if isinstance(returned, Mapping):
+        returned = returned.get("loss", next(iter(returned.values()), None))
+    if hasattr(returned, "history"):  # of fit
+        returned = (returned.history.get("loss") or [None])[-1]
+    if isinstance(returned, (tuple, list)) and returned:
+        returned = returned[0]
+    return number(returned) if isinstance(returned, (int, float, np.generic, np.ndarray, tf.Tensor)) else None
+
+
+@contextmanager
+def _own_names() -> Iterator[None]:
+    """Layers are numbered from the beginning, as in a process of the training's own."""
+    if "keras" not in sys.modules:
+        yield
+        return
+    from keras.src.backend.common import global_state
+
+    before = global_state.get_global_attribute("object_name_uids")
+    global_state.set_global_attribute("object_name_uids", defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", before)
+
+
+@contextmanager
+def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: int) -> Iterator[TensorFlowWorld]:
+    """A private world for a training: built by its factory, else run in place and put back afterwards."""
+    recorder = Recorder(live=False)
+    with ExitStack() as stack:
+        changes = stack.enter_context(snapshot.preserved())
+        if not isinstance(subject, Training):
+            stack.enter_context(_own_names())
+        recorder.places.look_around()
+        stack.enter_context(listening(recorder))
+        training = subject if isinstance(subject, Training) else subject()
+        recorder.running.names.update(
+            {id(each): name for name, each in (*training.model.items(), *training.optimizer.items()) if name}
+        )
+        recorder.optimizers.update({id(each): each for each in training.optimizer.values()})
+        _name_batch(recorder, training)
+        recorder.prepare()
+        yield TensorFlowWorld(training, recorder, steps, changes)
+
+
+def _name_batch(recorder: Recorder, training: Training) -> None:
+    for value, name in batch_names(training.batch) if training.has_batch else ():
+        array = array_of(value)
+        small = array is not None and 0 < array.size <= 65_536
+        recorder.batch_names[name] = small and bool((array == array.reshape(-1)[0]).all())
+        if hasattr(value, "_id"):
+            recorder.batch[value._id] = name
+        else:
+            recorder.arrays.named.append((value, name))
+
+
+@contextmanager
+def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[Any]:
+    """Watch the loop that runs in the block."""
+    raise NotOffered("live loops of TensorFlow are not watched yet")
+    yield

@@ -79,7 +79,9 @@ def _context_generator() -> tuple[Any, Any]:
 def _set_context_generator(value: tuple[Any, Any]) -> None:
     found = context.context()
     found._seed = value[0]
-    if value[1] is not None and getattr(found, "_rng", None) is not None:
+    if value[1] is None:
+        found._rng = None
+    elif getattr(found, "_rng", None) is not None:
         found._rng.setstate(value[1])
 
 
@@ -97,11 +99,11 @@ def _keras_seeds() -> tuple[Any, Callable[[Any], object]] | None:
     except ImportError:
         return None
     generator = kept.get_global_attribute(seeds.GLOBAL_SEED_GENERATOR)
-    chosen = kept.get_global_attribute("random_seed") if hasattr(kept, "get_global_attribute") else None
+    chosen = kept.get_global_attribute("global_random_seed")
     state = None if generator is None else np.array(generator.state)
 
     def put(value: tuple[Any, Any]) -> None:
-        kept.set_global_attribute("random_seed", value[0])
+        kept.set_global_attribute("global_random_seed", value[0])
         now = kept.get_global_attribute(seeds.GLOBAL_SEED_GENERATOR)
         if value[1] is None:
             kept.set_global_attribute(seeds.GLOBAL_SEED_GENERATOR, None)
@@ -117,3 +119,9 @@ def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(map(_equal, one, other))
     return bool(one == other)
+
+
+def reset() -> None:
+    """Forget the names that Keras has counted, and its graph."""
+    if keras := sys.modules.get("keras"):
+        keras.utils.clear_session(free_memory=False)

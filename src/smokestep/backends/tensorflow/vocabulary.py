@@ -150,7 +150,7 @@ NAMES: Mapping[str, str] = {
     "SelectV2": "where",
     "Where": "nonzero",
     # what has no gradient, or is drawn
-    "StopGradient": "stop_gradient",
+    "StopGradient": "detach",
     "PreventGradient": "prevent_gradient",
     "Multinomial": "multinomial",
     "StatelessMultinomial": "multinomial",
@@ -188,6 +188,28 @@ QUIET = frozenset(
     "AnonymousIteratorV3 MakeIterator DeleteIterator IteratorV2 AnonymousSeedGenerator DummySeedGenerator".split()
 )
 AXES = frozenset("Mean Sum Max Min Prod All Any EuclideanNorm ArgMax ArgMin Cumsum ReverseV2".split())  # second input
+
+
+# Inputs that say how (axes, shapes, sizes), not what; -1 is the last.
+SETTINGS: Mapping[str, tuple[int, ...]] = {
+    **dict.fromkeys("Mean Sum Max Min Prod All Any EuclideanNorm ArgMax ArgMin Cumsum ReverseV2 Reshape".split(), (1,)),
+    **dict.fromkeys("Transpose ExpandDims Tile Pad PadV2 MirrorPad BroadcastTo TopKV2 ResizeBilinear".split(), (1,)),
+    **dict.fromkeys("ResizeNearestNeighbor ResizeBicubic RandomShuffle ImageProjectiveTransformV3".split(), (1,)),
+    **dict.fromkeys("Fill RandomUniform RandomStandardNormal TruncatedNormal Split Conv2DBackpropInput".split(), (0,)),
+    **dict.fromkeys("StatelessRandomNormalV2 StatelessRandomUniformV2 StatelessTruncatedNormalV2".split(), (0, 1, 2, 3)),
+    "Conv3DBackpropInputV2": (0,),
+    "ConcatV2": (-1,),
+    "GatherV2": (2,),
+    "LinSpace": (0, 1, 2),
+    "OneHot": (1, 2, 3),
+    "Range": (0, 1, 2),
+    "ScatterNd": (2,),
+    "Slice": (1, 2),
+    "SplitV": (1, 2),
+    "StridedSlice": (1, 2, 3),
+    "UnsortedSegmentSum": (2,),
+    "MatrixBandPart": (1, 2),
+}
 
 
 @cache

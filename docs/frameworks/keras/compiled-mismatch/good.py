@@ -1,0 +1,23 @@
+import keras
+import tensorflow as tf
+from keras import layers
+
+import smokestep
+
+
+def training():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(16, "relu"), layers.Dense(2)])
+    optimizer = keras.optimizers.SGD(0.1)
+    done = tf.Variable(0.0)
+
+    @tf.function
+    def step(batch):
+        done.assign_add(1.0)
+        x, y = batch
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(y - model(x))) / done
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        return loss
+
+    return smokestep.Training(step, (keras.random.normal((8, 4)), keras.random.normal((8, 2))))

@@ -1,0 +1,26 @@
+import keras
+import tensorflow as tf
+from keras import layers
+
+import smokestep
+
+
+class Net(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.body, self.out = layers.Dense(8, "relu"), layers.Dense(3)
+
+    def call(self, x):
+        h = tf.reduce_mean(self.body(x), axis=0, keepdims=True)
+        return tf.broadcast_to(self.out(h), (x.shape[0], 3))
+
+
+def training():
+    model = Net()
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+
+    def step(batch):
+        x, y = batch
+        return model.train_on_batch(x, y)
+
+    return smokestep.Training(step, (keras.random.normal((8, 4)), keras.random.randint((8,), 0, 3)))

@@ -1,0 +1,15 @@
+import keras
+from keras import layers
+
+import smokestep
+
+
+def training():
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(32, "tanh"), layers.Dense(2)])
+    model.compile(keras.optimizers.Adam(5e-3), "mse")
+
+    def step(batch):
+        x, y = batch
+        return model.train_on_batch(x, y)
+
+    return smokestep.Training(step, (keras.random.normal((8, 8)), keras.random.normal((8, 2))))

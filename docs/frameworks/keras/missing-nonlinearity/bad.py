@@ -1,0 +1,17 @@
+import keras
+from keras import layers
+
+import smokestep
+
+
+def training():
+    model = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(32), layers.Dropout(0.1), layers.Dense(16, "relu"), layers.Dense(3)]
+    )
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+
+    def step(batch):
+        x, y = batch
+        return model.train_on_batch(x, y)
+
+    return smokestep.Training(step, (keras.random.normal((8, 8)), keras.random.randint((8,), 0, 3)))

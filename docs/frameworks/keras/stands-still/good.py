@@ -1,0 +1,15 @@
+import keras
+from keras import layers
+
+import smokestep
+
+
+def training():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(32, "relu"), layers.Dense(2)])
+    model.compile(keras.optimizers.SGD(0.01, clipnorm=1.0), "mse")
+
+    def step(batch):
+        x, y = batch
+        return model.train_on_batch(x, y)
+
+    return smokestep.Training(step, (keras.random.normal((8, 4)), keras.random.normal((8, 2))))

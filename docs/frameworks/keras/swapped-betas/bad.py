@@ -1,0 +1,18 @@
+import keras
+from keras import layers
+
+import smokestep
+
+
+def training():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    model.compile(
+        keras.optimizers.AdamW(1e-3, beta_1=0.999, beta_2=0.9),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+
+    def step(batch):
+        x, y = batch
+        return model.train_on_batch(x, y)
+
+    return smokestep.Training(step, (keras.random.normal((8, 3)), keras.random.randint((8,), 0, 2)))

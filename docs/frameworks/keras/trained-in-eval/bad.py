@@ -1,0 +1,21 @@
+import keras
+import tensorflow as tf
+from keras import layers
+
+import smokestep
+
+
+def training():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(8, "relu"), layers.Dropout(0.5), layers.Dense(2)])
+    loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = keras.optimizers.Adam()
+
+    def step(batch):
+        x, y = batch
+        with tf.GradientTape() as tape:
+            loss = loss_fn(y, model(x))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        return loss
+
+    return smokestep.Training(step, (keras.random.normal((8, 3)), keras.random.randint((8,), 0, 2)))

@@ -1,0 +1,24 @@
+import keras
+from keras import layers
+
+import smokestep
+
+
+class Scale(layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.scale = self.add_weight(shape=(6,), initializer="ones")
+
+    def call(self, x):
+        return x * self.scale
+
+
+def training():
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(6, "relu"), Scale(), layers.Dense(1)])
+    model.compile("adam", "mse")
+
+    def step(batch):
+        x, y = batch
+        return model.train_on_batch(x, y)
+
+    return smokestep.Training(step, (keras.random.normal((8, 6)), keras.random.normal((8, 1))))

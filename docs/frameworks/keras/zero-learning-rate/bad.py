@@ -1,0 +1,21 @@
+import keras
+import tensorflow as tf
+from keras import layers
+
+import smokestep
+
+
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    def __call__(self, step):
+        return 0.1 * tf.cast(step // 100, "float32")
+
+
+def training():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    model.compile(keras.optimizers.SGD(WarmUp()), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+
+    def step(batch):
+        x, y = batch
+        return model.train_on_batch(x, y)
+
+    return smokestep.Training(step, (keras.random.normal((8, 3)), keras.random.randint((8,), 0, 2)))

@@ -1,0 +1,104 @@
+"""Modes: in which mode every layer ran that cares, and whether its moving statistics moved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from smokestep.backends.tensorflow import frames
+from smokestep.backends.tensorflow.naming import installed
+from smokestep.backends.tensorflow.running import DROPOUTS, MOVING, NORMS
+from smokestep.evidence.modes import Layer, ModuleKind, Modes, Run
+
+
+def evidence(assembly: Any, graphs: Any) -> Modes:
+    """The layers that care for their mode, the root models, and every run of them."""
+    recorder = assembly.recorder
+    running = recorder.running
+    layers: list[Layer] = []
+    kept: dict[int, str] = {}
+    for key, layer in running.layers.items():
+        kind = kind_of(layer)
+        if kind is None:
+            if key not in running.roots:
+                continue
+            kind = "root"
+        path = assembly.module(layer)
+        kept[key] = path
+        layers.append(_layer(assembly, layer, kind, path))
+        if key in running.roots and kind != "root":
+            layers.append(_layer(assembly, layer, "root", path))
+    runs = [
+        Run(
+            step=run.step,
+            path=kept[id(run.layer)],
+            training=run.training and _follows(run.layer),
+            grad=run.grad,
+            times=run.times,
+            reaches_root=any(graphs.reached(run.step, first, last) for first, last in run.ops),
+            samples=run.samples,
+            line=frames.line_of(run.line),
+        )
+        for run in running.runs.values()
+        if id(run.layer) in kept and run.step < assembly.count
+    ]
+    return Modes(tuple(layers), tuple(runs))
+
+
+def kind_of(layer: Any) -> ModuleKind | None:
+    """What sort of mode-sensitive layer it is, None for others."""
+    for each in type(layer).__mro__:
+        if each.__name__ in NORMS and each.__module__.startswith("keras"):
+            return NORMS[each.__name__]  # type: ignore[return-value]
+        if each.__name__ in DROPOUTS and each.__module__.startswith("keras"):
+            return "dropout"
+    return None
+
+
+def _follows(layer: Any) -> bool:
+    """A frozen batch normalization runs in inference mode whatever it is told; that is meant so."""
+    return True
+
+
+def _layer(assembly: Any, layer: Any, kind: ModuleKind, path: str) -> Layer:
+    recorder = assembly.recorder
+    moving = [value for name in MOVING if (value := getattr(layer, name, None)) is not None] if kind != "root" else []
+    places = [place for each in moving if (place := recorder.places.of_variable(each, assembly.count)) is not None]
+    moved = tuple(
+        any(place.rows[step].update != 0.0 for place in places if step < len(place.rows))
+        for step in range(assembly.count)
+    )
+    own = [
+        (assembly.names.get(id(getattr(each, "_value", each)), ""), bool(each.trainable))
+        for each in getattr(layer, "_trainable_variables", ())
+    ]
+    affine = tuple(name for name, _ in own if name) if kind != "root" else ()
+    momentum = getattr(layer, "momentum", None)
+    return Layer(
+        path=path,
+        kind=kind,
+        class_name=type(layer).__name__,
+        statistics=bool(moving),
+        moved=moved,
+        seen=_seen(places) if moving else None,
+        momentum=1.0 - float(momentum) if isinstance(momentum, (int, float)) and kind == "batch_norm" else None,
+        probability=_rate(layer) if kind == "dropout" else None,
+        affine=affine,
+        trainable=tuple(name for name, trains in own if name and trains) if kind != "root" else (),
+        model=assembly.models.top_of.get(id(layer), ""),
+        installed=installed(type(layer)),
+        built=frames.line_of(recorder.built.get(id(layer), (None, None))[1]),
+        statistics_names=tuple(name for place in places if (name := assembly.name(place))),
+    )
+
+
+def _seen(places: list[Any]) -> int:
+    """0 if the statistics were still their initial values before the first step."""
+    firsts = [place.first for place in places if place.first is not None]
+    return 0 if all(bool(np.all(first == 0)) or bool(np.all(first == 1)) for first in firsts) else 1
+
+
+def _rate(layer: Any) -> float | None:
+    rate = getattr(layer, "rate", None)
+    return float(rate) if isinstance(rate, (int, float)) else None
