@@ -5,16 +5,19 @@ The user's function builds everything on a default graph of its own, and the one
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import CodeType, FunctionType
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.client.session import BaseSession
 from tensorflow.python.eager import context
-from tensorflow.python.framework import func_graph, ops, stack
 
 from smokestep.backends.tensorflow import graph_lines, session_runs
+from smokestep.backends.tensorflow.graph_default import own_default_graph
 from smokestep.backends.tensorflow.graph_marks import Marks, hearing
 from smokestep.backends.tensorflow.session_assembly import Assembly
 from smokestep.backends.tensorflow.session_gaps import GAPS, WORDS
@@ -25,6 +28,7 @@ from smokestep.findings import NotApplicable, Open
 from smokestep.training import Training
 from smokestep.world import NotOffered, Recording
 
+SESSIONS = frozenset("Session InteractiveSession MonitoredSession MonitoredTrainingSession".split())
 PATIENCE = 17  # step calls without an update before "it never updates" is believed
 
 
@@ -133,24 +137,36 @@ def _where(error: BaseException) -> Any:
     return own[0] if own else inner
 
 
-def wanted(training: Training) -> bool:
-    """Whether what was built runs sessions: it built a graph, and is no eager training."""
-    return not context.executing_eagerly() or _holds_session(training)
+def wanted(subject: Training | Callable[[], Training]) -> bool:
+    """Whether a training runs sessions: nothing runs eagerly, or its code makes a session, or its step holds one."""
+    if not context.executing_eagerly():
+        return True
+    if isinstance(subject, Training):
+        return any(isinstance(each, BaseSession) for step in subject.steps.values() for each in _held(step))
+    return _names_session(getattr(inspect.unwrap(subject), "__code__", None), getattr(subject, "__globals__", {}), set())
 
 
-def _holds_session(training: Training) -> bool:
-    from tensorflow.python.client import session
+def _held(function: Any) -> Iterator[Any]:
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
 
-    for step in training.steps.values():
-        function = getattr(step, "func", step)
-        cells = getattr(function, "__closure__", None) or ()
-        for cell in cells:
-            try:
-                if isinstance(cell.cell_contents, (session.BaseSession, ops.Graph)):
-                    return True
-            except ValueError:
-                continue
-    return False
+
+def _names_session(code: Any, variables: Mapping[str, Any], seen: set[Any]) -> bool:
+    """Whether a function, or one of its module that it calls, mentions a session."""
+    if code is None or code in seen:
+        return False
+    seen.add(code)
+    if SESSIONS.intersection(code.co_names):
+        return True
+    inner = [each for each in code.co_consts if isinstance(each, CodeType)]
+    for name in code.co_names:
+        called = variables.get(name)
+        own = (called, *vars(called).values()) if isinstance(called, type) else (called,)
+        inner += [each.__code__ for each in own if isinstance(each, FunctionType) and each.__globals__ is variables]
+    return any(_names_session(each, variables, seen) for each in inner)
 
 
 @contextmanager
@@ -160,28 +176,6 @@ def open_world(
     """A private world: the function builds its graph here, heard, on a default graph of its own."""
     marks = Marks()
     runs = Runs(marks)
-    with private(seed), hearing(marks), session_runs.watched(runs):
+    with own_default_graph(seed), hearing(marks), session_runs.watched(runs):
         training = subject if isinstance(subject, Training) else subject()
         yield SessionWorld(training, runs, steps, whole=not isinstance(subject, Training))
-
-
-@contextmanager
-def private(seed: int) -> Iterator[None]:
-    """A default graph of its own within the block, each new graph seeded, and the old one put back."""
-    graphs, sessions = ops._default_graph_stack, stack._default_session_stack
-    before = list(graphs.stack), graphs._global_default_graph, list(sessions.stack), sessions._enforce_nesting
-    construct = ops.Graph.__init__
-
-    def seeded(self: Any, *args: Any, **kwargs: Any) -> None:
-        construct(self, *args, **kwargs)
-        if not isinstance(self, func_graph.FuncGraph):
-            self._seed = seed
-
-    ops.Graph.__init__ = seeded
-    graphs.stack[:], graphs._global_default_graph, sessions.stack[:] = [], None, []
-    try:
-        yield
-    finally:
-        ops.Graph.__init__ = construct
-        graphs.stack[:], graphs._global_default_graph = before[0], before[1]
-        sessions.stack[:], sessions._enforce_nesting = before[2], before[3]
