@@ -61,6 +61,7 @@ class Assembly:
         self._scopes: dict[int, frozenset[str]] = {}
         self._needed: dict[tuple[int, int], bool] = {}
         self._held: dict[int, frozenset[str]] = {}
+        self._layers: dict[int, dict[str, str]] = {}
         self._effective: dict[int, list[Differentiation]] = {}
 
     # ── what the flow asks ─────────────────────────────────────────────────────────────────────────────────────
@@ -72,6 +73,18 @@ class Assembly:
                 "/".join(top.split("/")[: n + 1]) for top in tops for n in range(top.count("/") + 1)
             )
         return self._scopes[id(forward)]
+
+    def layers(self, forward: Forward) -> dict[str, str]:
+        """The weights of layers, with the layer's name."""
+        if id(forward) not in self._layers:
+            self._layers[id(forward)] = {
+                node.reads[1]: node.name
+                for node in forward.nodes
+                if node.name in ("linear", "conv2d", "conv3d")
+                and len(node.reads) > 1
+                and node.parts[0].type != "DepthwiseConv2dNative"
+            }
+        return self._layers[id(forward)]
 
     def feeds(self, found: Differentiation, applied: Applied) -> bool:
         """Whether a differentiation gave a gradient that is applied here."""

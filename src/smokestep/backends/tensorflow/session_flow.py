@@ -142,7 +142,7 @@ class StepFlow:
             self.step,
             "buffer" if statistic else "parameter",
             graph_names.dotted(name),
-            shape=_static(variable),
+            shape=_units_first(_static(variable), self.flow.layers(ran.forward).get(name, "")),
             dtype=variable.dtype.base_dtype.name,
             requires_grad=not statistic and self.flow.parameters[name],
             peak=None if value is None else largest(value),
@@ -197,12 +197,21 @@ class StepFlow:
             reads = dict.fromkeys(
                 each for node in nodes for each in node.reads if each not in made and each not in ran.forward.variables
             )
-            given = [(self.values[names[each]].name or f"{at}", names[each]) for at, each in enumerate(reads) if each in names]
+            alone = network.partition(":")[0] == graph_names.REST
+            given = [
+                (value.name or f"{at}", value.id)
+                for at, each in enumerate(reads)
+                if each in names
+                and (value := self.values[names[each]]).shape  # a rate, a mode
+                and value.dtype != "bool"
+                and (value.kind == "input" or not alone)
+            ]
             if network.partition(":")[0] == graph_names.REST:
                 given += self._unread(ran, names)
             trains = any(self.values[names[each.name]].requires_grad for each in outputs)
             known = [ran.numbers.get(each.name) for each in outputs]
             own_lines = nodes[0].stack or ((nodes[0].line,) if nodes[0].line else ())
+            inside = 0 if network.partition(":")[0] == graph_names.REST else min(1, len(own_lines) - 1)
             index = begun
             if self.calls and self.calls[-1].index >= begun:
                 index = self.serial()
@@ -213,14 +222,22 @@ class StepFlow:
                     network.partition(":")[0],
                     tuple(given),
                     tuple(names[each.name] for each in outputs),
-                    graph_lines.line_of(own_lines[min(1, len(own_lines) - 1)]) if own_lines else None,
+                    graph_lines.line_of(own_lines[inside]) if own_lines else None,
                     grad=trains,
                     spread=tuple(each.spread if each else None for each in known),
                     varied=any((each := ran.numbers.get(name)) is None or bool(each.spread) for name in reads),
                 )
             )
             self.events.append(
-                Event(index, self.step, "forward", self.calls[-1].line, network.partition(":")[0], (), {"grad": trains})
+                Event(
+                    index,
+                    self.step,
+                    "forward",
+                    graph_lines.line_of(ran.line),
+                    network.partition(":")[0],
+                    (),
+                    {"grad": trains, "training": True},
+                )
             )
 
     def _unread(self, ran: Ran, names: dict[str, int]) -> Iterator[tuple[str, int]]:
@@ -273,6 +290,13 @@ class StepFlow:
         )
         # a graph's gradients are values of one run: nothing keeps them for the next
         self.events.append(Event(self.serial(), self.step, "zero_grad", line, subject, names))
+
+
+def _units_first(shape: tuple[int, ...], layer: str) -> tuple[int, ...]:
+    """The shape of a layer's weight in the order that the checks read: what it gives, what it takes, its kernel."""
+    if (layer == "linear" and len(shape) == 2) or (layer in ("conv2d", "conv3d") and len(shape) > 3):
+        return (shape[-1], shape[-2], *shape[:-2])
+    return shape
 
 
 def _static(tensor: Any) -> tuple[int, ...]:

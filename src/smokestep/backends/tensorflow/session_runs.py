@@ -242,9 +242,12 @@ def _untaken(executed: set[Any]) -> set[Any]:
     """The operations that may not run, for they lie in one branch of a condition, or in a loop."""
     found: set[Any] = set()
     for op in sorted(executed, key=lambda each: each._id):
-        if op.type == "Merge" and op._get_control_flow_context() is None:
+        around = op._get_control_flow_context()
+        if op.type in ("Exit", "RefExit") and around is not None and around.IsWhileContext():
+            around = around.outer_context
+        if op.type in ("Merge", "Exit", "RefExit") and around is None:
             continue
-        switched = op.type in ("Switch", "RefSwitch") or op._get_control_flow_context() is not None
+        switched = op.type in ("Switch", "RefSwitch") or around is not None
         if switched or any(each.op in found for each in op.inputs):
             found.add(op)
     return found

@@ -24,7 +24,7 @@ def batch_norm(x, is_training, scope, decay=0.9):
                 tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
         else:
             mean, variance = moving_mean, moving_variance
-        return tf.nn.batch_normalization(x, mean, variance, beta, gamma, 1e-3)
+        return tf.nn.batch_normalization(x, mean, variance, beta, gamma, 1e-3)  # BUG: inference-normalization
 
 
 def _training(is_training):

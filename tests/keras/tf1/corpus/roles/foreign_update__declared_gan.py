@@ -31,7 +31,7 @@ class GAN:
         g_loss = bce(tf.ones_like(on_fake), on_fake)
         names = [tf.trainable_variables(scope) if with_lists else None for scope in ("disc", "gen")]
         self.d_train = tf.train.AdamOptimizer(2e-4, beta1=0.5).minimize(d_loss, var_list=names[0])  # BUG: foreign-update
-        self.g_train = tf.train.AdamOptimizer(2e-4, beta1=0.5).minimize(g_loss, var_list=names[1])
+        self.g_train = tf.train.AdamOptimizer(2e-4, beta1=0.5).minimize(g_loss, var_list=names[1])  # BUG: foreign-update
 
 
 def _training(with_lists):
