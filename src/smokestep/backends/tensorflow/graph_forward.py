@@ -153,11 +153,7 @@ def _differentiated_again(graph: Any, marks: Marks) -> set[Any]:
         if each.graph is graph:
             later = [other for other in marks.differentiations if other.graph is graph and other.first >= each.last]
             for other in later:
-                found |= {
-                    op
-                    for op in needed(other.ys, ())
-                    if each.first < op._id <= each.last
-                }
+                found |= {op for op in needed(other.ys, ()) if each.first < op._id <= each.last}
     return found
 
 
@@ -204,7 +200,9 @@ def _node(
     consumers: Mapping[str, set[Any]],
 ) -> Node | None:
     computing = [op for op in parts if op.type not in graph_words.NO_COMPUTATION and op.outputs]
-    computing = [op for op in computing if not op.type.endswith("Summary") and op.outputs[0].name not in forward.aliases]
+    computing = [
+        op for op in computing if not op.type.endswith("Summary") and op.outputs[0].name not in forward.aliases
+    ]
     if not computing:
         return None
     if how is None:

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import fnmatch
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
-
-import numpy as np
 
 from smokestep.backends.tensorflow import graph_lines, graph_losses, graph_modes, graph_names, graph_words, session_flow
 from smokestep.backends.tensorflow.graph_forward import Forward, Node, needed
 from smokestep.backends.tensorflow.graph_lines import Raw
 from smokestep.backends.tensorflow.graph_marks import Applied, Differentiation, dense
+from smokestep.backends.tensorflow.session_declared import Declarations
 from smokestep.backends.tensorflow.session_flow import StepFlow
+from smokestep.backends.tensorflow.session_held import Held
 from smokestep.backends.tensorflow.session_numbers import largest, moved
 from smokestep.backends.tensorflow.session_runs import Ran, Runs
-from smokestep.config import ConfigError
-from smokestep.evidence.declared import Declared
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.numbers import Numbers
-from smokestep.evidence.steps import Event, Group, Movement, Optimizer, Parameter, Steps
+from smokestep.evidence.steps import Event, Movement, Steps
 from smokestep.training import Training
 from smokestep.world import NotOffered, Recording
-
-KINDS = {
-    "GradientDescentOptimizer": "SGD",
-    "MomentumOptimizer": "SGD",
-    "AdamOptimizer": "Adam",
-    "RMSPropOptimizer": "RMSprop",
-    "AdagradOptimizer": "Adagrad",
-    "AdadeltaOptimizer": "Adadelta",
-    "FtrlOptimizer": "Ftrl",
-}
-AVERAGING = frozenset({"MomentumOptimizer", "AdamOptimizer", "RMSPropOptimizer", "AdadeltaOptimizer"})
 
 
 class Assembly:
@@ -54,13 +39,11 @@ class Assembly:
         self.serials = session_flow.serials()
         self.forwards = list({id(ran.forward): ran.forward for ran in runs.found}.values())
         self._rest_nodes: frozenset[int] | None = None
-        self.applied = [each for each in runs.marks.applied if any(f.graph is each.graph for f in self.forwards)]
-        self.optimizer_names = self._optimizer_names()
-        self.parameters = self._parameters()
+        self.holding = Held(runs, self.forwards, training)
+        self.optimizer_names, self.parameters = self.holding.names, self.holding.parameters
         self.networks = graph_names.networks([name for name, trains in self.parameters.items() if trains])
         self._scopes: dict[int, frozenset[str]] = {}
         self._needed: dict[tuple[int, int], bool] = {}
-        self._held: dict[int, frozenset[str]] = {}
         self._layers: dict[int, dict[str, str]] = {}
         self._effective: dict[int, list[Differentiation]] = {}
 
@@ -130,9 +113,7 @@ class Assembly:
     def _rest(self, node: Node) -> frozenset[int]:
         """The nodes of the network without a scope: what predictions are computed from, losses left out."""
         if self._rest_nodes is None:
-            self._rest_nodes = frozenset(
-                each for forward in self.forwards for each in _predicting(forward)
-            )
+            self._rest_nodes = frozenset(each for forward in self.forwards for each in _predicting(forward))
         return self._rest_nodes
 
     def executed_in(self, step: int, node: Node) -> bool:
@@ -160,13 +141,15 @@ class Assembly:
             events += sorted(flow.events, key=lambda each: each.index)
             losses += session_flow.finished(graph, flow.seen)
         movements = self._movements(count)
-        parameters = self._evidence_of_parameters()
+        declared = Declarations(self.training, self.forwards)
+        trains = declared.resolved(name for things in self.training.trains.values() for name in things)
+        parameters = self.holding.evidence(trains, self._model_of)
         steps = Steps(
             count=count,
             events=tuple(events),
             parameters=parameters,
             movements=movements,
-            optimizers=tuple(self._optimizer(each) for each in self.applied),
+            optimizers=tuple(self.holding.optimizer(each) for each in self.holding.applied),
             losses=self._losses(events, count),
             own_loop=self.training.own_loop,
             error=f"{type(self.error[0]).__name__}: {self.error[0]}" if self.error else None,
@@ -186,7 +169,7 @@ class Assembly:
             losses=Losses(tuple(losses)),
             modes=modes,
             numbers=Numbers(),
-            declared=self._declared(movements),
+            declared=declared.evidence(self.names, movements, self.runs.found),
             seconds=self.seconds,
         )
 
@@ -202,7 +185,10 @@ class Assembly:
         changed = [
             name
             for name in self.parameters
-            if name not in held and name in ran.before and name in ran.after and moved(ran.before[name], ran.after[name])
+            if name not in held
+            and name in ran.before
+            and name in ran.after
+            and moved(ran.before[name], ran.after[name])
         ]
         if changed:
             writers = [op for op in ran.executed if op.type.startswith(("Assign", "Scatter", "ResourceScatter"))]
@@ -251,134 +237,12 @@ class Assembly:
                     received = max(received or 0.0, ran.gradients[dense(known).name].peak or 0.0)
             for applied in self.runs.applied(ran):
                 for used, var in applied.pairs:
-                    if var.op.name == name and name in self.held(applied):
+                    if var.op.name == name and name in self.holding.held(applied):
                         rate = ran.rates.get(id(applied), rate)
                         if used is not None:
                             self._known(ran, used, name)
                             gradient = ran.gradients[dense(used).name].peak
         return gradient, received, rate
-
-    @staticmethod
-    def _known(ran: Ran, gradient: Any, name: str) -> None:
-        """A gradient that was not measured must not pass for none."""
-        if dense(gradient).name not in ran.gradients:
-            raise NotOffered(f"the gradient of {graph_names.dotted(name)} could not be fetched: it is of a branch or loop")
-
-    # ── parameters and optimizers ──────────────────────────────────────────────────────────────────────────────
-    def _parameters(self) -> dict[str, bool]:
-        """The trainable variables, those that an update names, and weights that were made untrainable; by name."""
-        found: dict[str, bool] = {}
-        for forward in self.forwards:
-            trainable = {each.op.name for each in forward.graph.get_collection("trainable_variables")}
-            given = {var.op.name for each in self.applied if each.graph is forward.graph for _, var in each.pairs}
-            read = {name for node in forward.nodes if node.name != "batch_norm" for name in node.reads}
-            for name, variable in forward.variables.items():
-                if name in trainable or name in given:
-                    found[name] = True
-                elif name in read and variable.dtype.base_dtype.is_floating and variable.shape.rank:
-                    found[name] = False
-        return found
-
-    def held(self, applied: Applied) -> frozenset[str]:
-        """The variables that an update holds.
-
-        Where no list was chosen, a variable without gradient counts only if nothing else accounts for it: another
-        update that moves it, an assignment (a target network), or a run that fetches what it computes.
-        """
-        if id(applied) not in self._held:
-            self._held[id(applied)] = self._holding(applied)
-        return self._held[id(applied)]
-
-    def _holding(self, applied: Applied) -> frozenset[str]:
-        every = {var.op.name: gradient for gradient, var in applied.pairs}
-        if not applied.implicit:
-            return frozenset(every)
-        others = {
-            var.op.name
-            for each in self.applied
-            if each is not applied
-            for gradient, var in each.pairs
-            if gradient is not None
-        }
-        spared = others | self._assigned(applied.graph) | self._looked_at(applied.graph)
-        return frozenset(name for name, gradient in every.items() if gradient is not None or name not in spared)
-
-    def _assigned(self, graph: Any) -> set[str]:
-        """The variables that something else than their initializer and the updates writes."""
-        found = set()
-        hidden = next(forward.hidden for forward in self.forwards if forward.graph is graph)
-        initial = {each.initializer for each in graph.get_collection("variables") if each.initializer is not None}
-        restored = {op for op in graph.get_operations() if op.type == "RestoreV2"}
-        for op in graph.get_operations():
-            if op.type in ("Assign", "AssignVariableOp", "AssignAdd", "AssignSub", "AssignAddVariableOp", "AssignSubVariableOp"):
-                source = op.inputs[1].op
-                while source.type == "Identity" and source.inputs:
-                    source = source.inputs[0].op
-                if op._id not in hidden and op not in initial and source not in restored:
-                    found.add(op.inputs[0].op.name)
-        return found
-
-    def _looked_at(self, graph: Any) -> set[str]:
-        """The variables whose results runs fetch that do not train: a network that is asked, not trained."""
-        found: set[str] = set()
-        for ran in self.runs.found:
-            if ran.forward.graph is graph and not self.runs.applied(ran):
-                for op in ran.executed:
-                    found.update(ran.forward.aliases[t.name] for t in op.inputs if t.name in ran.forward.aliases)
-        return found
-
-    def _evidence_of_parameters(self) -> tuple[Parameter, ...]:
-        declared = self._resolved(name for things in self.training.trains.values() for name in things)
-        found = []
-        for forward in self.forwards:
-            for name, trains in self.parameters.items():
-                variable = forward.variables.get(name)
-                if variable is None or any(each.name == graph_names.dotted(name) for each in found):
-                    continue
-                shape = tuple(each or 0 for each in variable.shape.as_list())
-                holders = [self.optimizer_names[id(each)] for each in self.applied if name in self.held(each)]
-                full = graph_names.dotted(name)
-                line, own = graph_lines.of_op(variable.op)
-                found.append(
-                    Parameter(
-                        name=full,
-                        shape=shape,
-                        dtype=variable.dtype.base_dtype.name,
-                        size=math.prod(shape),
-                        requires_grad=trains,
-                        model=self._model_of(name),
-                        owner=full.rpartition(".")[0],
-                        installed=self._set_apart(name),
-                        optimizers=tuple(dict.fromkeys(holders)),
-                        built=graph_lines.line_of(own[0] if own else line),
-                        mentions=(),
-                        explicit=full in declared,
-                    )
-                )
-        return tuple(found)
-
-    def _set_apart(self, name: str) -> bool:
-        """Whether a variable has no gradient for a `stop_gradient` alone, in updates for which no list was chosen: to
-        leave out a part that was trained before, TensorFlow's users write just that."""
-        holders = [each for each in self.applied if name in self.held(each)]
-        if not holders or any(each.implicit is False for each in holders):
-            return False
-        if any(gradient is not None for each in holders for gradient, var in each.pairs if var.op.name == name):
-            return False
-        forward = next(each for each in self.forwards if each.graph is holders[0].graph)
-        losses = {
-            forward.source(y) for each in self.runs.marks.differentiations if each.graph is forward.graph for y in each.ys
-        }
-
-        def ahead(past_stops: bool) -> bool:
-            reached = {name}
-            for node in forward.nodes:
-                stops = node.parts[0].type == "StopGradient" or any(op.type == "StopGradient" for op in node.parts)
-                if not reached.isdisjoint(node.reads) and (past_stops or not stops):
-                    reached.update(each.name for each in node.makes)
-            return not reached.isdisjoint(losses)
-
-        return ahead(True) and not ahead(False)
 
     def _model_of(self, name: str) -> str:
         slashed = name.replace(".", "/")
@@ -388,80 +252,13 @@ class Assembly:
             found = top if top in set(self.networks.values()) else graph_names.REST
         return found
 
-    def _optimizer_names(self) -> dict[int, str]:
-        given = {id(each): name for name, each in self.training.optimizer.items() if name}
-        found: dict[int, str] = {}
-        for each in self.applied:
-            name = given.get(id(each.optimizer)) or getattr(each.op, "name", "").partition(":")[0] or "optimizer"
-            taken = list(found.values())
-            found[id(each)] = name if name not in taken else f"{name}_{len(taken) + 1}"
-        return found
-
-    def _optimizer(self, applied: Applied) -> Optimizer:
-        kind = type(applied.optimizer).__name__
-        held = self.held(applied)
-        runs = [ran for ran in self.runs.found if applied in self.runs.applied(ran)]
-        rates = tuple(rate for ran in runs if (rate := ran.rates.get(id(applied))) is not None)
-        betas = tuple(
-            float(value)
-            for key in ("_beta1", "_beta2")
-            if isinstance(value := getattr(applied.optimizer, key, None), (int, float))
-        )
-        momentum = getattr(applied.optimizer, "_momentum", None)
-        keeps = kind in AVERAGING and not (kind == "MomentumOptimizer" and momentum == 0)
-        epsilon = getattr(applied.optimizer, "_epsilon", None)
-        names = tuple(graph_names.dotted(name) for name in self.parameters if name in held)
-        return Optimizer(
-            name=self.optimizer_names[id(applied)],
-            kind=KINDS.get(kind, kind.removesuffix("Optimizer")),
-            groups=(
-                Group(names, rates, momentum=keeps, betas=betas, epsilon=epsilon if isinstance(epsilon, float) else None),
-            ),
-            line=graph_lines.line_of(applied.line),
-            updates=len(runs),
-            filtered=not applied.implicit,
-        )
-
-    # ── declarations ───────────────────────────────────────────────────────────────────────────────────────────
-    def _resolved(self, things: Iterable[Any]) -> frozenset[str]:
-        every = {graph_names.dotted(name) for forward in self.forwards for name in forward.variables}
-        found: set[str] = set()
-        for thing in things:
-            if isinstance(thing, (list, tuple)):
-                found |= self._resolved(thing)
-                continue
-            text = thing if isinstance(thing, str) else getattr(getattr(thing, "op", None), "name", None)
-            if not isinstance(text, str):
-                raise ConfigError(f"expected the name, pattern or scope of variables, or a variable, got {thing!r}")
-            name = graph_names.dotted(text)
-            hit = {each for each in every if each == name or each.startswith(f"{name}.") or fnmatch.fnmatchcase(each, name)}
-            if not hit:
-                raise ConfigError(f"{text!r} matches no variable; there are: {', '.join(sorted(every)[:20])}")
-            found |= hit
-        return frozenset(found)
-
-    def _declared(self, movements: Sequence[Movement]) -> Declared:
-        order = tuple(self.names)
-        changed: dict[str, set[str]] = {name: set() for name in order}
-        statistics: dict[str, set[str]] = {name: set() for name in order}
-        for move in movements:
-            if move.update != 0.0:
-                changed[order[move.step]].add(move.parameter)
-        for ran in self.runs.found:
-            for name in ran.before:
-                moving = name.endswith(graph_modes.STATISTICS) and name in ran.after
-                if moving and not np.array_equal(ran.before[name], ran.after[name]):
-                    statistics[order[ran.step]].add(graph_names.dotted(name))
-        return Declared(
-            trains={step: self._resolved(things) for step, things in self.training.trains.items()},
-            untouched={step: self._resolved(things) for step, things in self.training.untouched.items()},
-            changed={name: frozenset(each) for name, each in changed.items()},
-            changed_statistics={name: frozenset(each) for name, each in statistics.items()},
-            order=order,
-            task=self.training.task,
-            causal=self.training.causal,
-            batch_dim=self.training.batch_dim,
-        )
+    @staticmethod
+    def _known(ran: Ran, gradient: Any, name: str) -> None:
+        """A gradient that was not measured must not pass for none."""
+        if dense(gradient).name not in ran.gradients:
+            raise NotOffered(
+                f"the gradient of {graph_names.dotted(name)} could not be fetched: it is of a branch or loop"
+            )
 
 
 def _predicting(forward: Forward) -> Iterable[int]:

@@ -15,7 +15,7 @@ from smokestep.backends.tensorflow.graph_forward import Node
 from smokestep.backends.tensorflow.graph_losses import Seen
 from smokestep.backends.tensorflow.graph_marks import Applied, Differentiation, dense
 from smokestep.backends.tensorflow.session_numbers import Measured, largest
-from smokestep.backends.tensorflow.session_runs import Ran, Runs
+from smokestep.backends.tensorflow.session_runs import Ran
 from smokestep.evidence.flow import Backward, Call, Graph, Op, Value
 from smokestep.evidence.steps import Event
 
@@ -66,7 +66,17 @@ class StepFlow:
         for name in ran.fetched:
             if name in names and self.values[names[name]].requires_grad:
                 self.ops.append(
-                    Op(self.serial(), self.step, "numpy", (names[name],), (), line, line, escapes=True, stack=(line,) if line else ())
+                    Op(
+                        self.serial(),
+                        self.step,
+                        "numpy",
+                        (names[name],),
+                        (),
+                        line,
+                        line,
+                        escapes=True,
+                        stack=(line,) if line else (),
+                    )
                 )
         self._updates(ran, names, differentiated)
         self.latest.update(names)

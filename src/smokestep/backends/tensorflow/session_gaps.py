@@ -53,11 +53,15 @@ WORDS: Sequence[tuple[str, str]] = (
     ("remove `detach`", "remove `tf.stop_gradient`"),
     ("detach what that loss", "put `tf.stop_gradient` on what that loss"),
     ("`detach`", "`tf.stop_gradient`"),
-    ("call model.train() before the training step, and again after each evaluation", "build or feed is_training=True "
-     "in the training step, and run the update operations of the moving averages"),
-    ("look for code that restores the buffers, or that sets track_running_stats to False after building",
-     "run the operations of tf.GraphKeys.UPDATE_OPS with the train op (tf.control_dependencies, or "
-     "slim.learning.create_train_op)"),
+    (
+        "call model.train() before the training step, and again after each evaluation",
+        "build or feed is_training=True in the training step, and run the update operations of the moving averages",
+    ),
+    (
+        "look for code that restores the buffers, or that sets track_running_stats to False after building",
+        "run the operations of tf.GraphKeys.UPDATE_OPS with the train op (tf.control_dependencies, or "
+        "slim.learning.create_train_op)",
+    ),
     ("give each network an optimizer of its own", "give minimize() a var_list for each network"),
     ("an optimizer each", "a train op with a var_list each"),
     ("hand it to the optimizer", "put it into var_list"),

@@ -83,7 +83,9 @@ class Runs:
         own, inner = graph_lines.here(3)
         before = self.values(session, forward)
         # read again: reading variables for the first time may have added an operation
-        ran = Ran(len(self.found), self.step, forward, executed, feeds, tuple(_names(wanted)), inner[0] if inner else own)
+        ran = Ran(
+            len(self.found), self.step, forward, executed, feeds, tuple(_names(wanted)), inner[0] if inner else own
+        )
         ran.before = before
         if any(op.type in graph_words.WRITES or op.type in SOURCES for op in implied):
             ran.unmeasured = implied  # to compute it would do what the user's run does not
@@ -176,15 +178,10 @@ class Runs:
         return ran.applied
 
     def _measure(self, ran: Ran, values: Mapping[str, Any]) -> None:
-        closely = {
-            name
-            for node in ran.forward.nodes
-            if node.name in graph_words.LOSSES
-            for name in node.reads
+        closely = {name for node in ran.forward.nodes if node.name in graph_words.LOSSES for name in node.reads}
+        gradients = {each.name for found in self.differentiated(ran) for each in _tensors(found)} | {
+            dense(g).name for each in self.applied(ran) for g, _ in each.pairs if g is not None
         }
-        gradients = {
-            each.name for found in self.differentiated(ran) for each in _tensors(found)
-        } | {dense(g).name for each in self.applied(ran) for g, _ in each.pairs if g is not None}
         for name, value in {**ran.feeds, **values}.items():
             ran.numbers[name] = measured(value, closely=name in closely)
             if name in gradients:

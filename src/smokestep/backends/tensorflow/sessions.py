@@ -143,7 +143,9 @@ def wanted(subject: Training | Callable[[], Training]) -> bool:
         return True
     if isinstance(subject, Training):
         return any(isinstance(each, BaseSession) for step in subject.steps.values() for each in _held(step))
-    return _names_session(getattr(inspect.unwrap(subject), "__code__", None), getattr(subject, "__globals__", {}), set())
+    return _names_session(
+        getattr(inspect.unwrap(subject), "__code__", None), getattr(subject, "__globals__", {}), set()
+    )
 
 
 def _held(function: Any) -> Iterator[Any]:
@@ -170,9 +172,7 @@ def _names_session(code: Any, variables: Mapping[str, Any], seen: set[Any]) -> b
 
 
 @contextmanager
-def open_world(
-    subject: Training | Callable[[], Training], *, seed: int, steps: int
-) -> Iterator[SessionWorld]:
+def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: int) -> Iterator[SessionWorld]:
     """A private world: the function builds its graph here, heard, on a default graph of its own."""
     marks = Marks()
     runs = Runs(marks)

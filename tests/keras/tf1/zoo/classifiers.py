@@ -87,12 +87,15 @@ def training_slim_with_everything():
     labels = tf.placeholder(tf.int64, [None], name="labels")
 
     def network(images, is_training, reuse=None):
-        with slim.arg_scope(
-            [slim.conv2d, slim.fully_connected],
-            weights_regularizer=slim.l2_regularizer(5e-4),
-            normalizer_fn=slim.batch_norm,
-            normalizer_params={"is_training": is_training, "decay": 0.95},
-        ), tf.variable_scope("net", reuse=reuse):
+        with (
+            slim.arg_scope(
+                [slim.conv2d, slim.fully_connected],
+                weights_regularizer=slim.l2_regularizer(5e-4),
+                normalizer_fn=slim.batch_norm,
+                normalizer_params={"is_training": is_training, "decay": 0.95},
+            ),
+            tf.variable_scope("net", reuse=reuse),
+        ):
             net = slim.repeat(images, 2, slim.conv2d, 4, [3, 3], scope="conv1")
             net = slim.max_pool2d(net, [2, 2], scope="pool1")
             net = slim.flatten(net)

@@ -24,7 +24,9 @@ def training_word2vec():
     nce_weights = tf.Variable(tf.truncated_normal([50, 8], stddev=0.3))
     nce_biases = tf.Variable(tf.zeros([50]))
     loss = tf.reduce_mean(
-        tf.nn.nce_loss(weights=nce_weights, biases=nce_biases, labels=labels, inputs=embed, num_sampled=5, num_classes=50)
+        tf.nn.nce_loss(
+            weights=nce_weights, biases=nce_biases, labels=labels, inputs=embed, num_sampled=5, num_classes=50
+        )
     )
     optimizer = tf.train.GradientDescentOptimizer(1.0).minimize(loss)
     norm = tf.sqrt(tf.reduce_sum(tf.square(embeddings), 1, keepdims=True))

@@ -29,9 +29,10 @@ class GAN:
         bce = tf.losses.sigmoid_cross_entropy
         d_loss = bce(tf.ones_like(on_real), on_real) + bce(tf.zeros_like(on_fake), on_fake)
         g_loss = bce(tf.ones_like(on_fake), on_fake)
-        names = [tf.trainable_variables(scope) if with_lists else None for scope in ("disc", "gen")]
-        self.d_train = tf.train.AdamOptimizer(2e-4, beta1=0.5).minimize(d_loss, var_list=names[0])  # BUG: foreign-update
-        self.g_train = tf.train.AdamOptimizer(2e-4, beta1=0.5).minimize(g_loss, var_list=names[1])  # BUG: foreign-update
+        d_vars, g_vars = [tf.trainable_variables(scope) if with_lists else None for scope in ("disc", "gen")]
+        adam = tf.train.AdamOptimizer
+        self.d_train = adam(2e-4, beta1=0.5).minimize(d_loss, var_list=d_vars)  # BUG: foreign-update
+        self.g_train = adam(2e-4, beta1=0.5).minimize(g_loss, var_list=g_vars)  # BUG: foreign-update
 
 
 def _training(with_lists):
