@@ -108,8 +108,8 @@ SHAPED: Mapping[str, int] = {
 # Types whose result passes no gradient on: TensorFlow registers None for what they read.
 CUTS = frozenset(
     "StopGradient ArgMax ArgMin Floor Ceil Round Rint FloorDiv OneHot Equal NotEqual Greater GreaterEqual Less "
-    "LessEqual LogicalAnd LogicalOr LogicalNot Shape ShapeN Size Rank ZerosLike OnesLike PyFunc PyFuncStateless InTopK InTopKV2 "
-    "Multinomial Where NonMaxSuppressionV3".split()
+    "LessEqual LogicalAnd LogicalOr LogicalNot Shape ShapeN Size Rank ZerosLike OnesLike PyFunc "
+    "PyFuncStateless InTopK InTopKV2 Multinomial Where NonMaxSuppressionV3".split()
 )
 FLOATS = ("float16", "bfloat16", "float32", "float64", "complex64", "complex128")
 
