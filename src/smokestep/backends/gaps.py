@@ -12,9 +12,22 @@ from smokestep.findings import NotApplicable, Open
 
 JAX: Mapping[str, Open | NotApplicable] = {}
 
-_TAPE = NotApplicable("gradients are what a tape gives: nothing keeps them from one step to the next")
-
 TENSORFLOW: Mapping[str, Open | NotApplicable] = {
-    "stale-gradients": _TAPE,
-    "cleared-gradients": _TAPE,
+    "aliased-checkpoint": Open("which lists of variables are kept as a checkpoint is not seen yet"),
+    "cleared-gradients": NotApplicable("a tape returns gradients as values: nothing keeps them until they are cleared"),
+    "closure-without-backward": NotApplicable("no optimizer takes a closure: each is given the gradients themselves"),
+    "early-scheduler": NotApplicable("the optimizer asks its schedule itself, by its own count of updates"),
+    "empty-clip": NotApplicable("clipping is given gradients, and an empty list of them raises"),
+    "growing-graph": NotApplicable("a tensor keeps no gradient history: it is the tape's, and goes with it"),
+    "loose-loading": Open("which weights find no place when they are loaded is not seen yet"),
+    "misplaced-clip": Open("clipping is not yet told apart from other work on gradients"),
+    "mutated-input": NotApplicable("tensors cannot be written into"),
+    "overridden-train": NotApplicable("the mode is the argument `training` of a call: no method sets it"),
+    "repeated-augmentation": Open("data pipelines are not looked into yet"),
+    "repeated-randomness": Open("what is drawn from the random generators is not followed yet"),
+    "schedule-pace": Open("data pipelines are not looked into yet, so how long an epoch is, is not known"),
+    "stale-gradients": NotApplicable("a tape returns new gradients each time: nothing adds them to earlier ones"),
+    "step-before-backward": NotApplicable("an update is given the gradients themselves: it cannot come before them"),
+    "unreached-mode": NotApplicable("the mode comes with each call, and no layer keeps one"),
+    "unshuffled-data": Open("data pipelines are not looked into yet"),
 }

@@ -18,26 +18,22 @@ import tensorflow as tf
 
 from smokestep.backends import gaps
 from smokestep.backends.tensorflow import sessions, snapshot
-from smokestep.backends.tensorflow.assembly import Assembly
+from smokestep.backends.tensorflow.alive import alive
+from smokestep.backends.tensorflow.assembly import assembled, describe
 from smokestep.backends.tensorflow.declarations import batch_names
 from smokestep.backends.tensorflow.hooks import listening
+from smokestep.backends.tensorflow.lab import TensorFlowLab
+from smokestep.backends.tensorflow.live import live
 from smokestep.backends.tensorflow.recorder import Recorder, StopWatching, number
 from smokestep.backends.tensorflow.trace import array_of
 from smokestep.backends.tensorflow.words import WORDS
 from smokestep.findings import NotApplicable, Open
 from smokestep.training import Training
-from smokestep.world import NotOffered, Recording
+from smokestep.world import Recording
 
 __all__ = ["StopWatching", "live", "open_world"]
 
 LOOP = ("forward", "backward", "update", "zero_grad")  # what a tape gave is used up by the update
-NO_LAB = "experiments on recorded calls are not yet made with TensorFlow"
-
-
-def describe() -> Mapping[str, str]:
-    """The framework and its version."""
-    keras = sys.modules.get("keras")
-    return {"framework": f"tensorflow {tf.__version__}" + (f", keras {keras.__version__}" if keras else "")}
 
 
 class TensorFlowWorld:
@@ -46,6 +42,8 @@ class TensorFlowWorld:
     def __init__(self, training: Training, recorder: Recorder, steps: int, changes: snapshot.Changes) -> None:
         self._training, self._recorder, self._steps, self._changes = training, recorder, steps, changes
         self._recording: Recording | None = None
+        self._lab: TensorFlowLab | None = None
+        self._names: Any = str
 
     def recording(self) -> Recording:
         """Run the step and record it; the same recording on every call."""
@@ -57,9 +55,12 @@ class TensorFlowWorld:
         """The exception of the user's step that ended the recording, if one did."""
         return self._recorder.error[0] if self._recorder.error else None
 
-    def lab(self) -> Any:
+    def lab(self) -> TensorFlowLab:
         """Where the recorded model calls can be made again."""
-        raise NotOffered(NO_LAB)
+        recording = self.recording()
+        if self._lab is None:
+            self._lab = TensorFlowLab(self._recorder, recording.flow, self._names, self._training)
+        return self._lab
 
     def loaders(self) -> tuple[Any, ...]:
         """No data loader of TensorFlow is asked."""
@@ -90,7 +91,8 @@ class TensorFlowWorld:
         except Exception as error:
             recorder.failed(error)
             recorder.end()
-        return assembled(recorder, training, time.perf_counter() - started)
+        recording, self._names = assembled(recorder, training, time.perf_counter() - started)
+        return recording
 
     def _run(self) -> None:
         recorder, training = self._recorder, self._training
@@ -102,14 +104,6 @@ class TensorFlowWorld:
                 with recorder.tracer.quiet():
                     recorder.returned[recorder.step] = _scalar(returned)
                 recorder.guarded(recorder.end)
-
-
-def assembled(recorder: Recorder, training: Training | None, seconds: float) -> Recording:
-    """The evidence of what was heard."""
-    if recorder.tracer.failure:
-        raise NotOffered(f"the recorder failed, the training did not: {recorder.tracer.failure}; please report it")
-    with recorder.tracer.quiet():
-        return Assembly(recorder, training, seconds).recording()
 
 
 def _scalar(returned: Any) -> float | None:
@@ -149,10 +143,11 @@ def open_world(
         return
     recorder = Recorder(live=False)
     with ExitStack() as stack:
-        changes = stack.enter_context(snapshot.preserved())
+        living = alive()
+        changes = stack.enter_context(snapshot.preserved(living))
         if not isinstance(subject, Training):
             stack.enter_context(_own_names())
-        recorder.places.look_around()
+        recorder.places.look_around(living)
         stack.enter_context(listening(recorder))
         training = subject if isinstance(subject, Training) else subject()
         recorder.running.names.update(
@@ -173,10 +168,3 @@ def _name_batch(recorder: Recorder, training: Training) -> None:
             recorder.batch[value._id] = name
         else:
             recorder.arrays.named.append((value, name))
-
-
-@contextmanager
-def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[Any]:
-    """Watch the loop that runs in the block."""
-    raise NotOffered("live loops of TensorFlow are not watched yet")
-    yield

@@ -49,6 +49,9 @@ class Arrays:
         found = frames.trail(2)
         if found.muted or not found.stack:
             return
+        if not tensor.shape.rank:
+            tracer.known[tensor._id] = tracer.values[origin]
+            return
         op = tracer.open("from_numpy" if isinstance(value, np.ndarray) else "tensor", found)
         op.reads = [origin]
         seen = tracer._made(op, tensor, "", "")

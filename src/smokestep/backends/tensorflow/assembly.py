@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+import sys
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from smokestep.backends.tensorflow import beginnings, declarations, frames, losses, modes, optimizers
+import tensorflow as tf
+
+from smokestep.backends.tensorflow import beginnings, dangling, declarations, frames, losses, modes, optimizers
 from smokestep.backends.tensorflow.graphs import Graphs
 from smokestep.backends.tensorflow.naming import Models, containers, installed, layers_of
 from smokestep.backends.tensorflow.places import Place
@@ -18,7 +21,7 @@ from smokestep.evidence.flow import Flow
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.numbers import Activation, Numbers, Output
 from smokestep.evidence.steps import Event, Movement, Parameter, Steps
-from smokestep.world import Recording
+from smokestep.world import NotOffered, Recording
 
 
 class Assembly:
@@ -40,6 +43,7 @@ class Assembly:
         for layer in recorder.running.layers.values():  # what ran within a model that does not know it
             if id(layer) not in self.models.paths and self.models.tops:
                 self._stray(layer, self.models.tops[0], "", "attribute")
+        self.dangling = dangling.adopt(self)
         self.optimizer_names = self._optimizer_names(words)
         self.names: dict[int, str] = {**self.models.path_of}
         self._name_the_rest()
@@ -89,7 +93,9 @@ class Assembly:
         found: dict[int, str] = {}
         given = {id(each) for each in self.training.optimizer.values()} if self.training is not None else set()
         for key, optimizer in self.recorder.optimizers.items():
-            if not (self.recorder.updates.get(key) or key in given or key in self.recorder.held or self._own(optimizer)):
+            if not (
+                self.recorder.updates.get(key) or key in given or key in self.recorder.held or self._own(optimizer)
+            ):
                 continue
             name = words.get(key) or "optimizer"
             taken = list(found.values())
@@ -122,8 +128,6 @@ class Assembly:
 
     def step_of(self, serial: int) -> int:
         """The step in which something with this serial number happened."""
-        from bisect import bisect_left
-
         step = bisect_left(self.recorder.ends, serial)
         return step if self.recorder.live else min(step, max(self.count - 1, 0))
 
@@ -196,7 +200,7 @@ class Assembly:
                         step=step,
                         parameter=name,
                         gradient=row.gradient,
-                        received=received if received is not None else row.gradient,
+                        received=received if received is not None else row.gradient or None,
                         update=row.update,
                         scale=row.scale,
                         rate=row.rate,
@@ -268,8 +272,18 @@ class Assembly:
 
     def _numbers(self) -> Numbers:
         activations = [
-            Activation(self.step_of(site.value), site.name, frames.line_of(site.line), self.module(site.module),
-                       site.units, dead, flat, site.entries, site.times, site.value)  # fmt: skip
+            Activation(
+                self.step_of(site.value),
+                site.name,
+                frames.line_of(site.line),
+                self.module(site.module),
+                site.units,
+                dead,
+                flat,
+                site.entries,
+                site.times,
+                site.value,
+            )  # fmt: skip
             for site, dead, flat in self.recorder.activations.found()
         ]
         promised = getattr(self.training, "output_range", None)
@@ -279,13 +293,25 @@ class Assembly:
             for index, pair in enumerate(call.ranges if step < self.count else ()):
                 if pair is None:
                     continue
-                single = promised is None or (isinstance(promised, tuple) and not isinstance(promised[0], (tuple, list)))
+                single = promised is None or (
+                    isinstance(promised, tuple) and not isinstance(promised[0], (tuple, list))
+                )
                 interval = promised if single else promised[index] if index < len(promised) else None
                 name = self.subject(call.layer)
                 outputs.append(Output(step, name, index, call.outputs[index], pair[0], pair[1], interval))
         return Numbers((), tuple(activations), tuple(outputs), False)
 
 
-def completed(parameters: Sequence[Parameter], got: set[str]) -> tuple[Parameter, ...]:
-    """The parameters, with what is known of those that got gradient left out."""
-    return tuple(replace(each, mentions=None) if each.name in got else each for each in parameters)
+def assembled(recorder: Recorder, training: Any, seconds: float) -> tuple[Recording, Callable[[Any], str]]:
+    """The evidence of what was heard, and what names a layer. Raises `NotOffered` if the recorder itself failed."""
+    if recorder.tracer.failure:
+        raise NotOffered(f"the recorder failed, the training did not: {recorder.tracer.failure}; please report it")
+    recorder.tracer.paused += 1  # from now on, nothing is heard any more
+    assembly = Assembly(recorder, training, seconds)
+    return assembly.recording(), assembly.module
+
+
+def describe() -> Mapping[str, str]:
+    """The framework and its version."""
+    keras = sys.modules.get("keras")
+    return {"framework": f"tensorflow {tf.__version__}" + (f", keras {keras.__version__}" if keras else "")}

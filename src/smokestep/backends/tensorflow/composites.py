@@ -81,6 +81,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ("tensorflow.python.ops.clip_ops", "clip_by_value", "clamp"),
     ("tensorflow.python.ops.clip_ops", "clip_by_global_norm", "clip_grad_norm_"),
     ("tensorflow.python.ops.clip_ops", "clip_by_norm", "clip_by_norm"),
+    ("tensorflow.python.ops.math_ops", "tensordot", "matmul"),
     ("tensorflow.python.ops.math_ops", "reduce_logsumexp", "logsumexp"),
     ("tensorflow.python.ops.math_ops", "reduce_std", "std"),
     ("tensorflow.python.ops.math_ops", "reduce_variance", "var"),

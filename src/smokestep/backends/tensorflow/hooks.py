@@ -5,6 +5,7 @@ Every hook is taken out again when the block ends, and what it wraps runs as eve
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from tensorflow.python.framework import constant_op
 from tensorflow.python.framework import ops as tf_ops
 from tensorflow.python.ops import resource_variable_ops
 
-from smokestep.backends.tensorflow import frames
+from smokestep.backends.tensorflow import composites, frames
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 ESCAPES = ("numpy", "__array__", "__float__", "__int__", "__bool__", "__index__")
@@ -39,12 +40,56 @@ def listening(recorder: Any) -> Iterator[None]:
             (resource_variable_ops.BaseResourceVariable, "__init__", _made(recorder)),
             *((tf_ops._EagerTensorBase, name, _escaping(recorder, name)) for name in ESCAPES),
         ]
+
+        def patch(some: list[tuple[Any, str, Wrap]]) -> None:
+            for owner, name, wrap in some:
+                if name in vars(owner):
+                    stack.enter_context(_patched(owner, name, wrap))
+
+        patch(patches)
         if "keras" in sys.modules:
-            patches += _keras(recorder)
-        for owner, name, wrap in patches:
-            if name in vars(owner):
-                stack.enter_context(_patched(owner, name, wrap))
+            patch(_keras(recorder))
+        else:
+            stack.enter_context(_once_imported("keras", lambda: patch(_keras(recorder))))
         yield
+
+
+@contextmanager
+def _once_imported(name: str, then: Callable[[], None]) -> Iterator[None]:
+    """Call a function when the user's code has imported a module."""
+    finder = _Finder(name, then)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+
+
+class _Finder:
+    """Gives the ordinary spec of one module, with a loader that tells when it is done."""
+
+    def __init__(self, name: str, then: Callable[[], None]) -> None:
+        self.name, self.then = name, then
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """The spec of the module that is waited for; None for every other."""
+        if name != self.name or self not in sys.meta_path:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        loader: Any = spec.loader if spec else None
+        if loader is None:
+            return None
+        plain = loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            plain(module)
+            composites.load()
+            self.then()
+
+        loader.exec_module = exec_module
+        return spec
 
 
 @contextmanager
@@ -91,9 +136,11 @@ def _gradients(recorder: Any) -> Wrap:
         ) -> Any:
             given = (target, sources, output_gradients, sources_raw, unconnected_gradients)
             eager = all(isinstance(each, tf_ops.EagerTensor) for each in [*target, *sources])
+            if recorder.dry is not None and eager:
+                return recorder.dry.gradients(lambda: function(tape, *given), target, sources)
             if recorder.tracer.paused or not eager:
                 return function(tape, *given)
-            return recorder.differentiated(lambda *args: function(tape, *args), *given)
+            return recorder.gradients.asked(lambda *args: function(tape, *args), *given)
 
         return gradients
 
@@ -172,6 +219,8 @@ def _escaping(recorder: Any, name: str) -> Wrap:
 def _layer(recorder: Any) -> Wrap:
     def wrap(function: Any) -> Any:
         def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+            if recorder.dry is not None and recorder.dry.reply is not None:
+                return recorder.dry.reply(self, function(self, *args, **kwargs))
             if recorder.tracer.paused or not recorder.is_layer(self) or not tf.executing_eagerly():
                 return function(self, *args, **kwargs)
             entry = recorder.guarded(recorder.enters, self, args, kwargs)
@@ -234,6 +283,8 @@ def _compiled(recorder: Any) -> Wrap:
 def _updates(recorder: Any) -> Wrap:
     def wrap(function: Any) -> Any:
         def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
+            if recorder.dry is not None:
+                return None
             if recorder.tracer.paused or not tf.executing_eagerly():
                 return function(self, grads, trainable_variables)
             grads = list(grads)

@@ -9,7 +9,8 @@ import numpy as np
 from smokestep.backends.tensorflow import frames
 from smokestep.backends.tensorflow.naming import installed
 from smokestep.backends.tensorflow.running import DROPOUTS, MOVING, NORMS
-from smokestep.evidence.modes import Layer, ModuleKind, Modes, Run
+from smokestep.backends.tensorflow.sources import asks_mode
+from smokestep.evidence.modes import FunctionalDropout, Layer, Modes, ModuleKind, Run
 
 
 def evidence(assembly: Any, graphs: Any) -> Modes:
@@ -43,7 +44,22 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
         for run in running.runs.values()
         if id(run.layer) in kept and run.step < assembly.count
     ]
-    return Modes(tuple(layers), tuple(runs))
+    dropouts = [
+        FunctionalDropout(
+            step=assembly.step_of(op.id),
+            line=line,
+            module=assembly.module(entry.layer) or assembly.models.names.get(id(entry.layer), ""),
+            passed=False,
+            active=True,
+            module_training=entry.training,
+            guarded=line is None or asks_mode(line.file, line.line),
+            probability=float(op.args.get("p", 0.5)),
+        )
+        for op, entry in running.dropouts
+        if assembly.step_of(op.id) < assembly.count
+        for line in (frames.line_of(op.line),)
+    ]
+    return Modes(tuple(layers), tuple(runs), tuple(dropouts))
 
 
 def kind_of(layer: Any) -> ModuleKind | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from tensorflow.python.ops import resource_variable_ops
 
 from smokestep.backends.tensorflow.trace import Seen
 
@@ -31,7 +29,7 @@ class Row:
 
 @dataclass
 class Place:
-    """One variable. `version` is the value it holds now, as far as it was seen; `before` what it held at the last turn."""
+    """One variable. `version` is the value it holds, as far as it was seen; `before` what it held at the last turn."""
 
     variable: Any
     kind: str = "parameter"
@@ -59,15 +57,13 @@ class Places:
         if handle is not None and hasattr(handle, "_id"):
             self._variables[handle._id] = weakref.ref(variable)
 
-    def look_around(self) -> None:
+    def look_around(self, living: Mapping[str, list[Any]]) -> None:
         """Every variable that is alive already."""
-        for each in list(gc.get_objects()):
-            if isinstance(each, resource_variable_ops.BaseResourceVariable):
-                self.know(each)
-            elif type(each).__name__ == "Variable" and isinstance(
-                plain := getattr(each, "_value", None), resource_variable_ops.BaseResourceVariable
-            ):
-                self.keras[id(plain)] = each
+        for each in living["variable"]:
+            self.know(each)
+        for each in living["keras"]:
+            if each._value is not None:
+                self.keras[id(each._value)] = each
 
     def knows(self, handle: Any) -> bool:
         """Whether the variable of a handle is made."""

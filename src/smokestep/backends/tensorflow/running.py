@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NORMS = {"BatchNormalization": "batch_norm", "SyncBatchNormalization": "batch_norm", "LayerNormalization": "layer_norm",
          "GroupNormalization": "group_norm", "RMSNormalization": "layer_norm"}  # fmt: skip
 DROPOUTS = frozenset("Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout GaussianDropout".split())
+CARING = DROPOUTS | {"BatchNormalization", "GaussianNoise", "StochasticDepth"}
 MOVING = ("moving_mean", "moving_variance")
 
 
@@ -48,7 +49,8 @@ class Called:
         self.outputs: list[int] = []
         self.spread: list[float | None] = []
         self.ranges: list[tuple[float, float] | None] = []
-        self.args: tuple[Any, Any] = ((), {})
+        self.args: tuple[Any, Any] | None = None  # what it was given, for as long as the call can be made again
+        self.returned: list[str] = []
 
 
 class Ran:
@@ -74,6 +76,8 @@ class Running:
         self.ran: list[set[int]] = [set()]
         self.runs: dict[Any, Ran] = {}
         self.outputs: set[int] = set()
+        self._caring: dict[int, bool] = {}
+        self.dropouts: list[tuple[Any, Entry]] = []  # dropout called as a function: the operation, where it ran
         self.names: dict[int, str] = {}  # variable names of the user's for models and optimizers
 
     def forget(self) -> None:
@@ -82,6 +86,7 @@ class Running:
         self.roots.clear()
         self.layers.clear()
         self.runs.clear()
+        self.dropouts.clear()
         self.outputs.clear()
         self.ran = [set()]
 
@@ -98,8 +103,8 @@ class Running:
         flag = kwargs.get("training")
         if flag is None and hasattr(layer, "_get_call_context"):
             flag = layer._get_call_context().get_value("training")
-        if flag is None:
-            flag = self.entries[-1].training if self.entries else False
+        if flag is None:  # not said: it matters to a model in which some layer asks for it
+            flag = self.entries[-1].training if self.entries else not self._cares(layer)
         parent = self.entries[-1] if self.entries else None
         contained = parent is not None and type(parent.layer).__name__ in ("Functional", "Sequential")
         entry = Entry(layer, bool(flag), found, contained)
@@ -119,6 +124,14 @@ class Running:
         self.entries.append(entry)
         tracer.layers.append(layer)
         return entry
+
+    def _cares(self, layer: Any) -> bool:
+        """Whether a layer, or one in it, does something else in training."""
+        if id(layer) not in self._caring:
+            within = getattr(layer, "_flatten_layers", lambda: (layer,))()
+            names = {each.__name__ for one in within for each in type(one).__mro__}
+            self._caring[id(layer)] = bool(names & CARING)
+        return self._caring[id(layer)]
 
     def _mode_line(self, entry: Entry) -> Raw | None:
         """The line that chose the mode: of the outermost call that already had it."""
@@ -141,6 +154,9 @@ class Running:
         given = [tensor for _, tensor in arguments(layer, args, kwargs)]
         called = Called(event, layer, inputs, any(map(varies, given)), grad)
         called.training, called.args = entry.training, (args, kwargs)
+        for each in self.calls:
+            if self.recorder.ends and each.event.index <= self.recorder.ends[-1]:
+                each.args = None
         self.calls.append(called)
         return called
 
@@ -163,7 +179,7 @@ class Running:
         called = entry.called
         if called is None:
             return
-        for _, tensor in flat(result, ""):
+        for name, tensor in flat(result, ""):
             if not isinstance(tensor, tf_ops.EagerTensor):
                 continue
             seen = self.recorder.tracer.value_of(tensor)
@@ -171,8 +187,14 @@ class Running:
                 seen.group.makes.append(seen.id)
             self.outputs.add(seen.id)
             called.outputs.append(seen.id)
+            called.returned.append(name)
             called.spread.append(spread(tensor))
             called.ranges.append(extremes(tensor))
+
+    def dropped(self, op: Any) -> None:
+        """Dropout is called as a function."""
+        if self.entries and not self.recorder.tracer.keep:
+            self.dropouts.append((op, self.entries[-1]))
 
     def declared(self, found: Trail) -> Raw | None:
         """Where the user put the layer that runs, if a container of Keras calls it and no code of the user's lies
@@ -280,13 +302,11 @@ def alike(array: Any) -> tuple[int, ...]:
     """Of the first two dimensions of a matrix (or more), those along which all slices are bit for bit the same."""
     if array.ndim < 2 or not array.size or array.dtype.kind != "f":
         return ()
-    return tuple(
-        dim for dim in (0, 1) if array.shape[dim] > 1 and bool((array == np.take(array, [0], axis=dim)).all())
-    )
+    return tuple(dim for dim in (0, 1) if array.shape[dim] > 1 and bool((array == np.take(array, [0], axis=dim)).all()))
 
 
 def apart(gradient: Any, dims: Iterable[int]) -> tuple[float | None, ...]:
-    """How far the slices of a gradient lie from the first, beside its largest entry; None if it is zero or not finite."""
+    """How far the slices of a gradient lie from the first, beside its largest entry; None if zero or not finite."""
     if gradient is None:
         return tuple(None for _ in dims)
     largest = float(np.max(np.abs(gradient))) if gradient.size else 0.0

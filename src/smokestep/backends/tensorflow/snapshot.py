@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tensorflow.python.ops import resource_variable_ops
 
 
 @dataclass(slots=True)
@@ -21,14 +18,13 @@ class Changes:
 
 
 @contextmanager
-def preserved() -> Iterator[Changes]:
-    """Put back, at the end of the block and also when it raises, every variable that is alive when it begins."""
+def preserved(living: Mapping[str, list[Any]]) -> Iterator[Changes]:
+    """Put back, at the end of the block and also when it raises, every variable among the living objects."""
     changes = Changes()
-    variables = _alive()
-    before = [(each, _value(each)) for each in variables]
-    flags = [(each, bool(each._trainable)) for each in _keras("Variable")]
-    unbuilt = [_attributes(each) for each in (*_keras("Optimizer"), *_keras("Layer")) if not each.built]
-    functions = [(each, each.__dict__.get("train_function")) for each in _keras("Trainer")]
+    before = [(each, _value(each)) for each in living["variable"]]
+    flags = [(each, bool(each._trainable)) for each in living["keras"]]
+    unbuilt = [_attributes(each) for each in (*living["optimizer"], *living["layer"]) if not each.built]
+    functions = [(each, each.__dict__.get("train_function")) for each in living["trainer"]]
     try:
         yield changes
     finally:
@@ -77,22 +73,6 @@ def _attributes(thing: Any) -> Callable[[], None]:
             tracker.locked = locked
 
     return put
-
-
-def _alive() -> list[Any]:
-    return [each for each in gc.get_objects() if isinstance(each, resource_variable_ops.BaseResourceVariable)]
-
-
-def _keras(kind: str) -> list[Any]:
-    if "keras" not in sys.modules:
-        return []
-    from keras.src.backend.common.variables import Variable
-    from keras.src.layers.layer import Layer
-    from keras.src.optimizers.base_optimizer import BaseOptimizer
-    from keras.src.trainers.trainer import Trainer
-
-    wanted = {"Variable": Variable, "Optimizer": BaseOptimizer, "Trainer": Trainer, "Layer": Layer}[kind]
-    return [each for each in gc.get_objects() if isinstance(each, wanted)]
 
 
 def _value(variable: Any) -> Any:
