@@ -27,7 +27,7 @@ def main(files: list[str]) -> None:
         assert spec is not None and spec.loader is not None
         module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        for name, factory in vars(module).items():
+        for name, factory in list(vars(module).items()):
             if name in ("buggy", "fixed") or name.startswith("training_"):
                 report = smokestep.examine(factory)
                 found = [

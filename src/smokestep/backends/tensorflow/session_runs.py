@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from tensorflow.python.client import session as sessions
+from tensorflow.python.eager import context
 from tensorflow.python.framework import errors, tensor
 
 from smokestep.backends.tensorflow import graph_forward, graph_lines, graph_words
@@ -203,7 +204,8 @@ def watched(runs: Runs) -> Iterator[None]:
     def run(self: Any, fetches: Any, feed_dict: Any = None, options: Any = None, run_metadata: Any = None) -> Any:
         if runs.step < 0 or runs.inside:
             return original(self, fetches, feed_dict, options, run_metadata)
-        return runs.run(self, fetches, feed_dict, options, run_metadata)
+        with context.graph_mode():
+            return runs.run(self, fetches, feed_dict, options, run_metadata)
 
     sessions.BaseSession.run = run
     try:

@@ -103,11 +103,13 @@ class SessionWorld:
             raise NotOffered(f"the numbers of a run could not be fetched beside its own: {runs.failure}")
         if not runs.found and error is None:
             raise NotOffered("no step ran a session, so nothing was seen")
-        return Assembly(runs, training, names, returned, error, seconds).recording()
+        with context.graph_mode():  # else a variable that lies in a graph does not tell its operation
+            return Assembly(runs, training, names, returned, error, seconds).recording()
 
     def _wants_more(self, done: int) -> bool:
         runs = self._runs
-        updated = any(runs.applied(ran) for ran in runs.found) or any(_changed(ran) for ran in runs.found)
+        with context.graph_mode():
+            updated = any(runs.applied(ran) for ran in runs.found) or any(_changed(ran) for ran in runs.found)
         return not updated and bool(runs.marks.applied) and done < PATIENCE
 
 
