@@ -162,7 +162,8 @@ def _source(training: Any, built: list[Training]) -> Any:
 def _backend(source: Any, built: Sequence[Training]) -> ModuleType:
     """The backend of the framework that the training belongs to: it is asked where there is a choice, or none yet."""
     if len(privacy.loaded()) != 1 and not isinstance(source, Training):
-        source()  # it may import its framework itself
+        with privacy.apart():
+            source()  # it may import its framework itself
     loaded = privacy.loaded()
     found = framework_of(built[-1], loaded) if len(loaded) > 1 else None
     return import_module(loaded[found] if found else _loaded()[0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -45,6 +45,16 @@ def reset() -> None:
     for state in _states().values():
         if forget := getattr(state, "reset", None):
             forget()
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """A block that leaves nothing in what a framework keeps for the process (a default graph), where it does."""
+    with ExitStack() as stack:
+        for state in _states().values():
+            if aside := getattr(state, "apart", None):
+                stack.enter_context(aside())
+        yield
 
 
 @dataclass(slots=True)

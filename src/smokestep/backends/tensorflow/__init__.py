@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from smokestep.backends import gaps
-from smokestep.backends.tensorflow import snapshot
+from smokestep.backends.tensorflow import sessions, snapshot
 from smokestep.backends.tensorflow.alive import alive
 from smokestep.backends.tensorflow.assembly import assembled, describe
 from smokestep.backends.tensorflow.declarations import batch_names
@@ -133,8 +133,14 @@ def _own_names() -> Iterator[None]:
 
 
 @contextmanager
-def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: int) -> Iterator[TensorFlowWorld]:
+def open_world(
+    subject: Training | Callable[[], Training], *, seed: int, steps: int
+) -> Iterator[TensorFlowWorld | sessions.SessionWorld]:
     """A private world for a training: built by its factory, else run in place and put back afterwards."""
+    if sessions.wanted(subject):
+        with sessions.open_world(subject, seed=seed, steps=steps) as world:
+            yield world
+        return
     recorder = Recorder(live=False)
     with ExitStack() as stack:
         living = alive()

@@ -13,6 +13,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context
 
+from smokestep.backends.tensorflow.graph_default import own_default_graph
+
+apart = own_default_graph  # where a function that builds a training can be called without a trace
+
 
 def seed(value: int) -> None:
     """Seed TensorFlow's generators and, where it is loaded, the one from which Keras draws its seeds."""
