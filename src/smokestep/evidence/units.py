@@ -13,7 +13,8 @@ from smokestep.evidence.origins import COPIES, JOINS, TRANSPARENT, bare, maker_o
 from smokestep.evidence.reasons import CUTS
 from smokestep.findings import Line
 
-# The dimension of the weight that counts what the layer gives, by the function that applies it.
+# The dimension of the weight that counts what the layer gives, by the function that applies it. A framework that keeps
+# its weights otherwise says so: the argument "units" of the op names the dimension.
 UNITS: Mapping[str, int] = {
     "linear": 0,
     "conv1d": 0,
@@ -44,6 +45,11 @@ class Layer:
         """How many units it has."""
         return self.shape[self.unit]
 
+    @property
+    def given(self) -> int:
+        """How many features a linear layer is given."""
+        return self.shape[1 - self.unit]
+
 
 def layer_of(graph: Graph, op: Op) -> Layer | None:
     """The layer that an op applies, if its second argument is a parameter of two dimensions or more."""
@@ -51,6 +57,9 @@ def layer_of(graph: Graph, op: Op) -> Layer | None:
     if unit is None or len(op.reads) < 2:
         return None
     weight = graph.values.get(op.reads[1])
+    said = op.args.get("units")
+    if weight is not None and isinstance(said, int) and weight.shape:
+        unit = said % len(weight.shape)
     if weight is None or weight.kind != "parameter" or not weight.name or len(weight.shape) <= unit:
         return None
     return Layer(weight.name, weight.shape, unit, op, op.caller or op.line)
@@ -104,7 +113,7 @@ def straight_pairs(graph: Graph) -> Iterator[tuple[Layer, Layer]]:
         while value not in given and len(after := readers.get(value, ())) == 1 and after[0].makes:
             if after[0].name == "linear":
                 second = layer_of(graph, after[0])
-                if second is not None and after[0].reads[0] == value and second.shape[1] == layer.shape[0]:
+                if second is not None and after[0].reads[0] == value and second.given == layer.units:
                     yield layer, second
                 break
             if after[0].name not in STRAIGHT or after[0].reads[0] != value:

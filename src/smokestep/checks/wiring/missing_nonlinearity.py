@@ -92,14 +92,14 @@ def missing_nonlinearity(flow: Flow, steps: Steps) -> Iterator[Said]:
             if first is None or second is None or {one.weight, other.weight} & zero or one.weight == other.weight:
                 continue
             together = first.owner.rpartition(".")[0] == second.owner.rpartition(".")[0] and first.owner != second.owner
-            narrow = one.units < min(one.shape[1], other.units)
+            narrow = one.units < min(one.given, other.units)
             if narrow or not together or first.optimizers != second.optimizers or not first.optimizers:
                 continue
             if (one.weight, other.weight) in told:
                 continue
             told.add((one.weight, other.weight))
             yield Finding(
-                f"{first.owner} ({one.shape[1]} to {one.units}) is followed by {second.owner} ({one.units} to "
+                f"{first.owner} ({one.given} to {one.units}) is followed by {second.owner} ({one.units} to "
                 f"{other.units}) with no nonlinearity between: together they are one linear layer",
                 where=Place.of(f"{first.owner}, {second.owner}", other.line),
                 cause=other.line,
