@@ -217,7 +217,8 @@ class _Layout:
                 result = primitive.bind(*operands, **bind)
             return result if many else (result,)
 
-        step = Step(name, primitive.name, reads, made, call, path, module, _plain(params), _carrier(eqn), outer, closed)
+        plain = _plain(params) | _units(eqn)
+        step = Step(name, primitive.name, reads, made, call, path, module, plain, _carrier(eqn), outer, closed)
         step.effect = not made and bool(eqn.effects)
         step.opaque = primitive.name in ("scan", "while", "cond", "shard_map", "custom_call", "ffi_call", "pallas_call")
         self.add(step)
@@ -320,6 +321,16 @@ def marked(jaxpr: Any) -> bool:
 
 def _size(jaxpr: Any) -> int:
     return sum(1 + sum(_size(each) for each in core.jaxprs_in_params(eqn.params)) for eqn in jaxpr.eqns)
+
+
+def _units(eqn: Any) -> dict[str, int]:
+    """Of a layer: the dimension of its weight, the second operand, that counts what it gives."""
+    numbers = eqn.params.get("dimension_numbers")
+    if eqn.primitive.name == "conv_general_dilated":
+        return {"units": numbers.rhs_spec[0]}
+    if eqn.primitive.name == "dot_general" and len(eqn.invars[1].aval.shape) == 2 and len(numbers[0][1]) == 1:
+        return {"units": 1 - numbers[0][1][0]}
+    return {}
 
 
 def _plain(params: dict[str, Any]) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def tell_group(
         )
         return
     args = dict(group.args)
+    args |= {"units": step.params["units"] for step in group.steps if "units" in step.params}
     if any(step.primitive.startswith("reduce_") for step in group.steps):
         args["batch statistics"] = True
     turn.ops.append(

@@ -28,6 +28,7 @@ from smokestep.backends.tensorflow.vocabulary import (
     WRITES,
     arguments,
     name_of,
+    units,
 )
 
 FLOATS = ("float", "bfloat", "complex")
@@ -136,6 +137,8 @@ class Tracer:
         grouped = self._group is not None and self._group[0] is op
         if not grouped:
             op.args.update(arguments(kind, attributes, constants))
+            if (dimension := units(kind, attributes)) is not None:
+                op.args["units"] = dimension
         reads = [self.known[each._id] for each in inputs if each._id in self.known]
         outside = not op.grad
         history = (recording or outside) and self._passes(kind) and any(each.rg for each in reads)

@@ -259,3 +259,10 @@ def _along(key: str, value: Any) -> dict[str, Any]:
     if isinstance(value, (list, tuple)):
         return {key: int(value[0]) if len(value) == 1 else tuple(map(int, value))}
     return {} if value is None else {key: int(value)}
+
+
+def units(kind: str, attributes: Mapping[str, Any]) -> int | None:
+    """Of a layer: the dimension of its weight, the second input, that counts what it gives."""
+    if kind in ("MatMul", "BatchMatMulV2"):
+        return -2 if attributes.get("transpose_b") or attributes.get("adj_y") else -1
+    return {"Conv2D": -1, "Conv3D": -1, "Conv2DBackpropInput": -2, "Conv3DBackpropInputV2": -2}.get(kind)
