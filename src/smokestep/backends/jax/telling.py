@@ -91,7 +91,8 @@ def tell_group(
         )
         return
     args = dict(group.args)
-    args |= {"units": step.params["units"] for step in group.steps if "units" in step.params}
+    for step in group.steps:
+        args |= {key: step.params[key] for key in ("units",) if key in step.params}
     if any(step.primitive.startswith("reduce_") for step in group.steps):
         args["batch statistics"] = True
     turn.ops.append(
