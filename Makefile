@@ -5,9 +5,10 @@ COUNT ?= 200
 DEVICE ?= cuda
 BIN := .venv/bin
 READY := .venv/.installed
+KERAS := .venv-keras/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation scripts ecosystem ecosystem-sample test-keras accelerator
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation scripts ecosystem ecosystem-sample test-keras accelerator bench-jax bench-keras
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -43,6 +44,12 @@ docs: $(READY)  ## build the site into site/
 
 bench: $(READY)  ## measure what recording and examining cost
 	$(BIN)/python -m bench
+
+bench-jax: $(READY)  ## measure what examining costs on JAX, and write docs/bench-jax.md
+	$(BIN)/python -m bench.frameworks jax --write
+
+bench-keras: $(KERAS)  ## measure what examining costs on Keras, and write docs/bench-keras.md
+	.venv-keras/bin/python -m bench.frameworks keras --write
 
 generated: $(READY)  ## draw thousands of small trainings, right and wrong, and write docs/generated.md
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.generated.sweep --count $(COUNT) --jobs $(JOBS) --write
@@ -81,7 +88,6 @@ coverage: $(READY)  ## write docs/coverage.md: which known fault is told by whic
 ports: $(READY)  ## the faults that others reported, re-created: measure them, and write docs/ports.md (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.ports --jobs $(JOBS)
 
-KERAS := .venv-keras/.installed
 $(KERAS): pyproject.toml constraints.txt
 	test -x .venv-keras/bin/python || $(PYTHON) -m venv .venv-keras
 	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,jax,dev]" \

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from tests.corpus.cases import CASES, expected
@@ -24,6 +24,10 @@ from tests.zoo.registry import entries
 import smokestep
 from smokestep import privacy
 from smokestep.checks import load
+
+Job: TypeAlias = tuple[str, str]
+Result: TypeAlias = tuple[str, str, str]
+CHUNK = 40  # jobs of one process: a kernel that fails makes the device useless for all that follows in it
 
 
 def runs(build: Callable[[], Any]) -> bool:
@@ -39,8 +43,8 @@ def runs(build: Callable[[], Any]) -> bool:
     return True
 
 
-def judged(device: str, job: tuple[str, str]) -> tuple[str, str, str]:
-    """One entry or one side of a case: its name, how it went ("as on the CPU", "not run there", "other"), and what."""
+def judged(device: str, job: Job) -> Result:
+    """One entry or one side of a case: its name, how it went, and what was otherwise."""
     kind, name = job
     torch.set_default_device(device)
     torch.set_num_threads(1)
@@ -65,6 +69,27 @@ def judged(device: str, job: tuple[str, str]) -> tuple[str, str, str]:
     return name, "other", f"{kind}: wanted {wanted}, found {found}, error {report.error}\n    {said}"
 
 
+def alive(device: str) -> bool:
+    """Whether the device still works for this process."""
+    try:
+        return torch.ones(1, device=device).item() == 1.0
+    except RuntimeError:
+        return False
+
+
+def several(device: str, jobs: Sequence[Job]) -> tuple[list[Result], Sequence[Job]]:
+    """The results of some jobs, one after the other in one process, and those left when one broke the device for it."""
+    results = []
+    for at, job in enumerate(jobs, start=1):
+        try:
+            results.append(judged(device, job))
+        except Exception:
+            results.append((job[1], "broke the device", f"{job[0]}: {traceback.format_exc(limit=-12)}"))
+        if not alive(device):
+            return results, jobs[at:]
+    return results, ()
+
+
 def main() -> int:
     """Examine all; 1 if any verdict is another one than on the CPU."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -74,13 +99,19 @@ def main() -> int:
     jobs = [("zoo", each.name) for each in entries()]
     jobs += [(side, case) for case in CASES for side in ("buggy", "fixed")]
     counts: Counter[str] = Counter()
-    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
-        for name, how, what in pool.map(partial(judged, arguments.device), jobs, chunksize=8):
-            counts[how] += 1
-            if how == "other":
-                print(f"{name} {what}", flush=True)
+    waiting: list[Sequence[Job]] = [jobs[at : at + CHUNK] for at in range(0, len(jobs), CHUNK)]
+    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        while waiting:
+            futures = [pool.submit(several, arguments.device, each) for each in waiting]
+            waiting = []
+            for future in as_completed(futures):
+                results, left = future.result()
+                waiting += [left] if left else []
+                for name, how, what in results:
+                    counts[how] += 1
+                    print(f"{name} {how} {what}" if what else "", end="\n" if what else "", flush=True)
     print(f"{len(jobs)} trainings on {arguments.device}: " + ", ".join(f"{n} {how}" for how, n in counts.items()))
-    return int(counts["other"] > 0)
+    return int(counts["other"] + counts["broke the device"] > 0)
 
 
 if __name__ == "__main__":

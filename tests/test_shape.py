@@ -153,3 +153,17 @@ def test_no_path_of_any_one_machine_is_in_the_repository() -> None:
 def test_names_in_use_come_from_the_domain() -> None:
     words = re.compile(r"^\s*(?:class|def) \w*(?:Manager|Handler|Helper|Util|Base)\b", re.MULTILINE)
     assert not [path.name for path in SOURCES if words.search(path.read_text())]
+
+
+def test_our_own_tensors_name_their_device() -> None:
+    """Under `torch.set_default_device` a tensor that names none lands where nothing else is."""
+    factory = re.compile(
+        r"torch\.(?:randn?|randint|randperm|zeros|ones|empty|full|eye|arange|tensor|as_tensor|Generator)\((?!\")"
+    )
+    unnamed = [
+        f"{path.name}: {line.strip()}"
+        for path in (PACKAGE / "backends" / "torch").rglob("*.py")
+        for line in path.read_text().splitlines()
+        if factory.search(line) and "device=" not in line and '"' not in line.split("torch.")[0]
+    ]
+    assert unnamed == []

@@ -85,7 +85,7 @@ def _model(name: str, calls: list[tuple[Graph, Call]]) -> Model:
         tuple(argument for argument in given if argument not in used),
         len(spreads),
         bool(spreads) and max(spreads) == 0.0,
-        any(graph.opaque for graph, _ in calls),
+        any(graph.opaque or _copied(graph, call) for graph, call in calls),
         first.definition or first.line,
         first.line,
     )
@@ -103,6 +103,23 @@ def _reads(graph: Graph, call: Call, value: int) -> bool:
                 return True
             reached.update(op.makes)
     return not reached.isdisjoint(graph.backward_of(call.outputs, lambda op: op.name not in SHAPE_ONLY))
+
+
+def _copied(graph: Graph, call: Call) -> bool:
+    """Whether the call reads a tensor of unknown origin that may be a copy of what it was given: for another device, in
+    a part for each device, by an extension."""
+    given = [graph.values[value] for _, value in call.inputs if value in graph.values]
+    first, last = max(value for _, value in call.inputs), max(call.outputs)
+    others = (
+        graph.values[read] for op in graph.ops if first < op.id < last for read in op.reads if read in graph.values
+    )
+    return any(
+        (other.kind, other.name, other.dtype, other.shape[1:]) == ("input", "", each.dtype, each.shape[1:])
+        and other.id not in {value for _, value in call.inputs}
+        for other in others
+        for each in given
+        if each.shape
+    )
 
 
 def _spread(graph: Graph, call: Call) -> float | None:

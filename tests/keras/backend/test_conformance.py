@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
-
 import keras
+import tensorflow as tf
 from keras import layers
 
 import smokestep

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
-
 import keras
 import numpy as np
+import pytest
+import tensorflow as tf
 from keras import layers
 
 import smokestep
 
-pytestmark = pytest.mark.filterwarnings("ignore:Gradients do not exist", "ignore:.*from_logits", "ignore:.*softmax over")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Gradients do not exist", "ignore:.*from_logits", "ignore:.*softmax over"
+)
 
 
 def found(factory):
@@ -265,3 +264,59 @@ def test_plain_parts():
     before = [np.array(each) for each in model.get_weights()]
     assert not smokestep.verify(model=model, batch=batch).findings
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+class Stuck(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.out = layers.Dense(6), layers.Dense(1)
+
+    def call(self, x, training=False):
+        return self.out(tf.nn.dropout(self.hidden(x), 0.5))
+
+
+def test_a_dropout_that_no_mode_turns_off():
+    told = found(lambda: loop(Stuck(), keras.losses.MeanSquaredError(), tf.random.normal((8, 1))))
+    assert "stuck-dropout" in told
+    assert "tf.nn.dropout" in told["stuck-dropout"]
+
+
+def chained(image):
+    hidden = layers.Conv2D(3, 3, padding="same", activation="relu")(image)
+    return layers.Conv2D(3, 3, padding="same", activation="relu")(hidden)
+
+
+def unchained(image):
+    hidden = layers.Conv2D(3, 3, padding="same", activation="relu")(image)
+    hidden = layers.Conv2D(3, 3, padding="same", activation="relu")(image)
+    return hidden
+
+
+def functional(middle):
+    image = layers.Input((5, 5, 3))
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(middle(image))))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return loop(model, loss, labels(), inputs=tf.random.normal((8, 5, 5, 3)))
+
+
+def test_a_layer_that_a_functional_model_leaves_out():
+    assert not found(lambda: functional(chained))
+    told = found(lambda: functional(unchained))
+    assert told == {"dead-branch": 'hidden = layers.Conv2D(3, 3, padding="same", activation="relu")(image)'}
+
+
+def test_a_variable_that_only_weighs_the_loss_is_no_parameter():
+    def training():
+        model, weight = dense(layers.Dense(1)), tf.Variable(0.5)
+        return loop(model, lambda y, p: weight * tf.reduce_mean(tf.square(p - y)), tf.random.normal((8, 1)))
+
+    assert not found(training)
+
+
+def test_a_frozen_normalization_is_meant_to_stand_still():
+    def training():
+        frozen = layers.BatchNormalization()
+        frozen.trainable = False
+        return loop(dense(frozen, layers.Dense(1)), keras.losses.MeanSquaredError(), tf.random.normal((8, 1)))
+
+    assert not found(training)

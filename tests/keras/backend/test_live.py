@@ -6,13 +6,9 @@ import subprocess
 import sys
 import textwrap
 
-import pytest
-
-pytest.importorskip("keras")
-tf = pytest.importorskip("tensorflow")
-
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 import smokestep

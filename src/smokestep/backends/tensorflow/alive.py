@@ -10,10 +10,16 @@ from typing import Any
 from tensorflow.python.ops import resource_variable_ops
 
 
+def imported(name: str) -> bool:
+    """Whether a module is imported, and not just being so: Keras imports TensorFlow before it is whole."""
+    module = sys.modules.get(name)
+    return module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False)
+
+
 def alive() -> Mapping[str, list[Any]]:
     """By kind ("variable", "keras", "optimizer", "layer", "trainer"); each class is asked once, as there are many."""
     wanted: dict[str, type] = {"variable": resource_variable_ops.BaseResourceVariable}
-    if "keras" in sys.modules:
+    if imported("keras"):
         from keras.src.backend.common.variables import Variable
         from keras.src.layers.layer import Layer
         from keras.src.optimizers.base_optimizer import BaseOptimizer

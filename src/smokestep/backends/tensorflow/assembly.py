@@ -10,7 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from smokestep.backends.tensorflow import beginnings, declarations, frames, losses, modes, optimizers
+from smokestep.backends.tensorflow import beginnings, dangling, declarations, frames, losses, modes, optimizers
+from smokestep.backends.tensorflow.alive import alive
 from smokestep.backends.tensorflow.graphs import Graphs
 from smokestep.backends.tensorflow.naming import Models, containers, installed, layers_of
 from smokestep.backends.tensorflow.places import Place
@@ -35,6 +36,8 @@ class Assembly:
             words.update({id(each): name for name, each in (*training.model.items(), *training.optimizer.items())
                           if name})  # fmt: skip
         self.models = Models([*given, *recorder.running.roots.values()], words, recorder.places)
+        if recorder.live:  # some may be older than the watch, or as old as Keras itself
+            recorder.places.look_around(alive())
         self.keras = recorder.places.keras
         self.stray: dict[int, tuple[str, Any, str, str]] = {}  # variables of layers that no model tracks
         for top in self.models.tops:
@@ -43,6 +46,7 @@ class Assembly:
         for layer in recorder.running.layers.values():  # what ran within a model that does not know it
             if id(layer) not in self.models.paths and self.models.tops:
                 self._stray(layer, self.models.tops[0], "", "attribute")
+        self.dangling = dangling.adopt(self)
         self.optimizer_names = self._optimizer_names(words)
         self.names: dict[int, str] = {**self.models.path_of}
         self._name_the_rest()
@@ -83,7 +87,8 @@ class Assembly:
                 name = f"{base}_{number}"
             taken.add(name)
             trains = bool(getattr(keras if keras is not None else variable, "trainable", False))
-            if trains or id(place) in held:
+            meant = place.asked or (id(variable) in self.stray and math.prod(shape_of(variable)) > 1)
+            if id(place) in held or (trains and meant):  # a weight of a loss is a trainable variable by default, too
                 self.names[id(variable)] = name
             else:
                 self.models.buffers[id(variable)] = name
@@ -92,7 +97,9 @@ class Assembly:
         found: dict[int, str] = {}
         given = {id(each) for each in self.training.optimizer.values()} if self.training is not None else set()
         for key, optimizer in self.recorder.optimizers.items():
-            if not (self.recorder.updates.get(key) or key in given or key in self.recorder.held or self._own(optimizer)):
+            if not (
+                self.recorder.updates.get(key) or key in given or key in self.recorder.held or self._own(optimizer)
+            ):
                 continue
             name = words.get(key) or "optimizer"
             taken = list(found.values())
@@ -269,8 +276,18 @@ class Assembly:
 
     def _numbers(self) -> Numbers:
         activations = [
-            Activation(self.step_of(site.value), site.name, frames.line_of(site.line), self.module(site.module),
-                       site.units, dead, flat, site.entries, site.times, site.value)  # fmt: skip
+            Activation(
+                self.step_of(site.value),
+                site.name,
+                frames.line_of(site.line),
+                self.module(site.module),
+                site.units,
+                dead,
+                flat,
+                site.entries,
+                site.times,
+                site.value,
+            )  # fmt: skip
             for site, dead, flat in self.recorder.activations.found()
         ]
         promised = getattr(self.training, "output_range", None)
@@ -280,7 +297,9 @@ class Assembly:
             for index, pair in enumerate(call.ranges if step < self.count else ()):
                 if pair is None:
                     continue
-                single = promised is None or (isinstance(promised, tuple) and not isinstance(promised[0], (tuple, list)))
+                single = promised is None or (
+                    isinstance(promised, tuple) and not isinstance(promised[0], (tuple, list))
+                )
                 interval = promised if single else promised[index] if index < len(promised) else None
                 name = self.subject(call.layer)
                 outputs.append(Output(step, name, index, call.outputs[index], pair[0], pair[1], interval))

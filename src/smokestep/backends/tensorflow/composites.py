@@ -5,11 +5,12 @@ Told by the code object on the stack, so that nothing of the framework is wrappe
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from types import CodeType
 from typing import Any
+
+from smokestep.backends.tensorflow.alive import imported
 
 LOSSES = {
     "categorical_crossentropy": "cross_entropy",
@@ -93,7 +94,7 @@ _loaded: set[str] = set()
 def load() -> None:
     """Look the functions up in what is imported by now; a library of another version may lack some."""
     for module in dict.fromkeys(module for module, _, _ in _TABLE):
-        if module in _loaded or not (module in sys.modules or module.startswith("tensorflow.")):
+        if module in _loaded or not (imported(module) or module.startswith("tensorflow.")):
             continue
         _loaded.add(module)
         found = import_module(module)

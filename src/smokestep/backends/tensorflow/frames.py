@@ -1,7 +1,7 @@
 """Frames: whose line is running, and inside which of the framework's own functions.
 
-A frame is the framework's (TensorFlow's, Keras's, smokestep's or the standard library's), an installed package's, or the
-user's; the class of a code object never changes, so it is looked up once.
+A frame is the framework's (TensorFlow's, Keras's, smokestep's or the standard library's), an installed package's or
+the user's; the class of a code object never changes, so it is looked up once.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ _STDLIB = tuple(
     os.path.realpath(path) + os.sep for path in {sysconfig.get_path("stdlib"), os.path.dirname(os.__file__)}
 )
 _SITE = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("purelib", "platlib")})
-_ENGINES = {os.path.join(os.path.dirname(os.path.abspath(__file__)), name) for name in ("__init__.py", "lab/__init__.py")}
+_ENGINES = {
+    os.path.join(os.path.dirname(os.path.abspath(__file__)), name) for name in ("__init__.py", "lab/__init__.py")
+}
 _kinds: dict[CodeType, int] = {}
 
 

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from typing import Any
 
 from smokestep.backends.tensorflow import frames
+from smokestep.backends.tensorflow.dangling import computed
 from smokestep.backends.tensorflow.naming import installed
 from smokestep.backends.tensorflow.sources import definition
 from smokestep.evidence.flow import Backward, Call, Graph, Op, Value
@@ -45,7 +46,8 @@ class Graphs:
         return any(leads[bisect_left(ids, first) : bisect_left(ids, last)])
 
     def _graph(self, step: int, raw: list[Any]) -> Graph:
-        ops = tuple(self._op(step, op) for op in sorted(raw, key=lambda op: op.id))
+        never = list(computed(self.assembly, step))
+        ops = (*(op for op, _ in never), *(self._op(step, op) for op in sorted(raw, key=lambda op: op.id)))
         backwards = tuple(
             Backward(
                 index,
@@ -66,6 +68,7 @@ class Graphs:
         wanted |= {root for backward in backwards for root in backward.roots}
         wanted |= {value for call in calls for value in (*call.outputs, *(each for _, each in call.inputs))}
         values = {value: self._value(step, value, made) for value in sorted(wanted) if value in self.tracer.values}
+        values.update({each.id: each for _, some in never for each in some})
         known = {value.name for value in values.values()}
         for index, (name, uniform) in enumerate(self.recorder.batch_names.items(), 1):
             if name not in known:  # nothing read it: that too is a fact about the batch

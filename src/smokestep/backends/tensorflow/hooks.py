@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -19,6 +20,7 @@ from tensorflow.python.framework import ops as tf_ops
 from tensorflow.python.ops import resource_variable_ops
 
 from smokestep.backends.tensorflow import composites, frames
+from smokestep.backends.tensorflow.alive import imported
 
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 ESCAPES = ("numpy", "__array__", "__float__", "__int__", "__bool__", "__index__")
@@ -47,10 +49,12 @@ def listening(recorder: Any) -> Iterator[None]:
                     stack.enter_context(_patched(owner, name, wrap))
 
         patch(patches)
-        if "keras" in sys.modules:
-            patch(_keras(recorder))
-        else:
-            stack.enter_context(_once_imported("keras", lambda: patch(_keras(recorder))))
+        for module, owner, name, wrap in _keras(recorder):
+            late = partial(_late, patch, module, owner, name, wrap)
+            if imported(module):
+                late()
+            else:
+                stack.enter_context(_once_imported(module, late))
         yield
 
 
@@ -85,7 +89,6 @@ class _Finder:
 
         def exec_module(module: Any) -> None:
             plain(module)
-            composites.load()
             self.then()
 
         loader.exec_module = exec_module
@@ -102,25 +105,25 @@ def _patched(owner: Any, name: str, wrap: Wrap) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-def _keras(recorder: Any) -> list[tuple[Any, str, Wrap]]:
-    from keras.src.backend.tensorflow.core import Variable
-    from keras.src.layers.layer import Layer
-    from keras.src.losses.loss import Loss
-    from keras.src.models.model import Model
-    from keras.src.ops.operation import Operation
-    from keras.src.optimizers.base_optimizer import BaseOptimizer
-    from keras.src.trainers.trainer import Trainer
+def _late(patch: Any, module: str, owner: str, name: str, wrap: Wrap) -> None:
+    """Listen to a method of Keras, now that its module is there."""
+    composites.load()
+    if kind := getattr(sys.modules[module], owner, None):
+        patch([(kind, name, wrap)])
 
+
+def _keras(recorder: Any) -> list[tuple[str, str, str, Wrap]]:
+    """Where Keras is listened to: module, class, method."""
     return [
-        (Variable, "_initialize", _wrapped(recorder)),
-        (Operation, "__call__", _layer(recorder)),
-        (Layer, "__call__", _declared(recorder)),
-        (Layer, "__init__", _built(recorder)),
-        (Model, "__init__", _built(recorder)),
-        (Loss, "__init__", _built(recorder)),
-        (BaseOptimizer, "__init__", _built(recorder)),
-        (BaseOptimizer, "apply", _updates(recorder)),
-        (Trainer, "compile", _compiled(recorder)),
+        ("keras.src.backend.tensorflow.core", "Variable", "_initialize", _wrapped(recorder)),
+        ("keras.src.ops.operation", "Operation", "__call__", _layer(recorder)),
+        ("keras.src.layers.layer", "Layer", "__call__", _declared(recorder)),
+        ("keras.src.layers.layer", "Layer", "__init__", _built(recorder)),
+        ("keras.src.models.model", "Model", "__init__", _built(recorder)),
+        ("keras.src.losses.loss", "Loss", "__init__", _built(recorder)),
+        ("keras.src.optimizers.base_optimizer", "BaseOptimizer", "__init__", _built(recorder)),
+        ("keras.src.optimizers.base_optimizer", "BaseOptimizer", "apply", _updates(recorder)),
+        ("keras.src.trainers.trainer", "Trainer", "compile", _compiled(recorder)),
     ]
 
 
@@ -140,7 +143,7 @@ def _gradients(recorder: Any) -> Wrap:
                 return recorder.dry.gradients(lambda: function(tape, *given), target, sources)
             if recorder.tracer.paused or not eager:
                 return function(tape, *given)
-            return recorder.differentiated(lambda *args: function(tape, *args), *given)
+            return recorder.gradients.asked(lambda *args: function(tape, *args), *given)
 
         return gradients
 

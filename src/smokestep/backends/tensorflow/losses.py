@@ -74,6 +74,8 @@ class LossLog:
             layer = within[0].f_locals.get("self")
             rate = getattr(layer, "rate", None) if layer is not None else within[0].f_locals.get("rate")
             op.args["p"] = float(rate) if isinstance(rate, (int, float)) else 0.5
+            if layer is None:
+                self.recorder.running.dropped(op)
         elif names[0] in ("softmax", "log_softmax"):
             axis = within[0].f_locals.get("axis", -1)
             op.args["dim"] = axis if isinstance(axis, int) else -1

@@ -9,7 +9,8 @@ import numpy as np
 from smokestep.backends.tensorflow import frames
 from smokestep.backends.tensorflow.naming import installed
 from smokestep.backends.tensorflow.running import DROPOUTS, MOVING, NORMS
-from smokestep.evidence.modes import Layer, ModuleKind, Modes, Run
+from smokestep.backends.tensorflow.sources import asks_mode
+from smokestep.evidence.modes import FunctionalDropout, Layer, Modes, ModuleKind, Run
 
 
 def evidence(assembly: Any, graphs: Any) -> Modes:
@@ -33,7 +34,7 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
         Run(
             step=run.step,
             path=kept[id(run.layer)],
-            training=run.training and _follows(run.layer),
+            training=run.training,
             grad=run.grad,
             times=run.times,
             reaches_root=any(graphs.reached(run.step, first, last) for first, last in run.ops),
@@ -43,7 +44,22 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
         for run in running.runs.values()
         if id(run.layer) in kept and run.step < assembly.count
     ]
-    return Modes(tuple(layers), tuple(runs))
+    dropouts = [
+        FunctionalDropout(
+            step=assembly.step_of(op.id),
+            line=line,
+            module=assembly.module(entry.layer) or assembly.models.names.get(id(entry.layer), ""),
+            passed=False,
+            active=True,
+            module_training=entry.training,
+            guarded=line is None or asks_mode(line.file, line.line),
+            probability=float(op.args.get("p", 0.5)),
+        )
+        for op, entry in running.dropouts
+        if assembly.step_of(op.id) < assembly.count
+        for line in (frames.line_of(op.line),)
+    ]
+    return Modes(tuple(layers), tuple(runs), tuple(dropouts))
 
 
 def kind_of(layer: Any) -> ModuleKind | None:
@@ -54,11 +70,6 @@ def kind_of(layer: Any) -> ModuleKind | None:
         if each.__name__ in DROPOUTS and each.__module__.startswith("keras"):
             return "dropout"
     return None
-
-
-def _follows(layer: Any) -> bool:
-    """A frozen batch normalization runs in inference mode whatever it is told; that is meant so."""
-    return True
 
 
 def _layer(assembly: Any, layer: Any, kind: ModuleKind, path: str) -> Layer:

@@ -19,7 +19,7 @@ class Models:
     """The root models that the training uses, and every name below them."""
 
     def __init__(self, roots: Iterable[Any], words: Mapping[int, str], places: Iterable[Place]) -> None:
-        roots = [each for each in dict((id(each), each) for each in roots).values() if hasattr(each, "weights")]
+        roots = [each for each in {id(each): each for each in roots}.values() if hasattr(each, "weights")]
         inside = {id(layer) for root in roots for layer in layers_of(root) if layer is not root}
         self.tops = [each for each in roots if id(each) not in inside and each.weights] or [
             each for each in roots if id(each) not in inside
@@ -85,7 +85,7 @@ def _unprefixed(path: str, top: str) -> str:
 
 
 def containers(top: Any) -> Iterator[tuple[Any, Any, str, str]]:
-    """The layers and variables that a model keeps where it does not track them: (layer, keeper, attribute, container)."""
+    """The layers and variables that a model keeps untracked: (layer, keeper, attribute, container)."""
     tracked = {id(layer) for layer in layers_of(top)}
     for layer in list(layers_of(top)):
         for key, value in list(vars(layer).items()):

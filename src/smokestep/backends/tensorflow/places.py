@@ -29,7 +29,7 @@ class Row:
 
 @dataclass
 class Place:
-    """One variable. `version` is the value it holds now, as far as it was seen; `before` what it held at the last turn."""
+    """One variable. `version` is the value it holds, as far as it was seen; `before` what it held at the last turn."""
 
     variable: Any
     kind: str = "parameter"

@@ -10,18 +10,17 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
-from tensorflow.python import pywrap_tfe
 
 from smokestep.backends.tensorflow import frames
 from smokestep.backends.tensorflow.arrays import Arrays
 from smokestep.backends.tensorflow.frames import Raw, Trail
-from smokestep.backends.tensorflow.losses import Compared, LossLog
+from smokestep.backends.tensorflow.gradients import Gradients
+from smokestep.backends.tensorflow.losses import LossLog
 from smokestep.backends.tensorflow.meters import Activations
 from smokestep.backends.tensorflow.optimizers import rate_of, remembers
 from smokestep.backends.tensorflow.places import Place, Places
 from smokestep.backends.tensorflow.running import Running
-from smokestep.backends.tensorflow.trace import RawOp, Seen, mean_of, peak_of
+from smokestep.backends.tensorflow.trace import RawOp, Seen, peak_of
 from smokestep.backends.tensorflow.tracer import Tracer
 
 
@@ -51,6 +50,7 @@ class Recorder:
         self.arrays = Arrays(self.tracer)
         self.losses = LossLog(self)
         self.activations = Activations()
+        self.gradients = Gradients(self)
         self.events: list[Noted] = []
         self.optimizers: dict[int, Any] = {}
         self.held: dict[int, dict[int, Place]] = {}  # by optimizer: what it was given to update
@@ -73,7 +73,7 @@ class Recorder:
         self._stepped: set[Any] = set()
 
     def guarded(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call something of the recorder's own; if it fails, the user's code goes on and nothing recorded is trusted."""
+        """Call something of the recorder's own; if it fails, the user's code goes on, and the recording is void."""
         self.tracer.paused += 1
         try:
             return function(*args)
@@ -271,87 +271,6 @@ class Recorder:
         """It gave this."""
         self.running.answered(entry, result)
 
-    # ── gradients ──────────────────────────────────────────────────────────────────────────────────────────────
-    def differentiated(
-        self, function: Any, target: Any, sources: Any, given: Any, raw: Any, unconnected: Any
-    ) -> list[Any]:
-        """A tape is asked for gradients: ask also for those of what lies between, and give what was asked."""
-        tracer = self.tracer
-        self.guarded(self.turn)
-        event = self.guarded(self.note, "backward", "", frames.position(1)[1])
-        asked = {each._id for each in sources}
-        extra = [(seen, tensor) for seen, tensor in tracer.alive if tensor._id not in asked]
-        spare = [
-            place
-            for place in self.places
-            if place.variable is not None and place.version is not None and place.version.rg
-        ]
-        spare = [place for place in spare if place.variable._handle._id not in asked]
-        more = [*(tensor for _, tensor in extra), *(place.variable._handle for place in spare)]
-        with tracer.quiet():
-            zeros = str(getattr(unconnected, "value", unconnected)) == "zero"
-            found = function(target, [*sources, *more], given, None, tf.UnconnectedGradients.NONE)
-        gradients = list(found[: len(sources)])
-        if event is not None:
-            self.guarded(self._received, event, target, sources, gradients, extra, found[len(sources) :], spare)
-        if zeros:
-            with tracer.quiet():
-                gradients = [
-                    tf.zeros_like(raw[i] if raw else sources[i]) if each is None else each
-                    for i, each in enumerate(gradients)
-                ]
-        return gradients
-
-    def _received(
-        self, event: Noted, target: Any, sources: Any, gradients: Any, extra: Any, more: Any, spare: Any
-    ) -> None:
-        tracer = self.tracer
-        roots = [tracer.value_of(each) for each in target]
-        for (seen, _), gradient in zip(extra, more, strict=False):
-            tracer.arrived(seen, gradient, mean_of(gradient) if seen.id in self.running.outputs else None)
-        for place, gradient in zip(spare, more[len(extra) :], strict=False):
-            if gradient is not None:
-                place.row.measured = max(place.row.measured or 0.0, peak_of(gradient) or 0.0)
-                tracer.arrived(place.version, gradient)
-        for source, gradient in zip(sources, gradients, strict=True):
-            place = self._place_of(source)
-            if place is not None:
-                place.asked = True
-            if gradient is None:
-                continue
-            known = place.version if place is not None else tracer.known.get(source._id)
-            if known is not None:
-                tracer.arrived(known, gradient)
-            if place is not None:
-                event.places.append(place)
-                place.row.received = peak_of(gradient)
-            self._differentiated(event, roots, known, place, gradient)
-        loss = float(target[0]) if len(target) == 1 and not target[0].shape.rank else None
-        event.detail = {"loss": loss}
-        self.backwards.append((event.index, [root.id for root in roots], event.line, event.places, loss))
-
-    def _differentiated(self, event: Noted, roots: list[Seen], known: Any, place: Place | None, gradient: Any) -> None:
-        """A gradient is a value of its own; where another tape records it, or it is one of data, it has a history."""
-        tracer = self.tracer
-        values = getattr(gradient, "values", gradient)
-        recorded = bool(pywrap_tfe.TFE_Py_TapeSetPossibleGradientTypes([values]))
-        made = tracer._new("input", None, values)
-        made.peak, made.since = peak_of(values), frozenset((event.index,))
-        tracer.known[values._id] = made
-        if known is not None and (recorded or place is None):
-            found = frames.trail(3)
-            op = tracer.open("grad", found)
-            op.reads, op.makes = [*(root.id for root in roots), known.id], [made.id]
-            op.args["create_graph"] = recorded
-            op.grad = True
-            made.kind, made.op, made.rg = "made", op.id, recorded
-            tracer.ops.append(op)
-            if recorded:
-                tracer.alive.append((made, values))
-
-    def _place_of(self, source: Any) -> Place | None:
-        return self.places.of(source, self.step) if source.dtype == tf.resource else None
-
     # ── updates ────────────────────────────────────────────────────────────────────────────────────────────────
     def updating(self, optimizer: Any, grads: list[Any], variables: list[Any] | None) -> None:
         """An optimizer is about to apply gradients."""
@@ -417,15 +336,7 @@ class Recorder:
             self.note("error", "", at).detail = {"type": type(error).__name__, "message": str(error)}
 
 
-def recording_now() -> bool:
-    """Whether a tape records."""
-    return not pywrap_tfe.TFE_Py_TapeSetIsEmpty()
-
-
 def number(value: Any) -> float | None:
     """A plain number."""
     array = np.asarray(value) if value is not None else None
     return float(array) if array is not None and array.size == 1 and array.dtype.kind in "fiu" else None
-
-
-__all__ = ["Compared", "Noted", "Recorder", "StopWatching", "number", "recording_now"]

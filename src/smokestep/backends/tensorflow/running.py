@@ -14,7 +14,7 @@ import numpy as np
 from tensorflow.python import pywrap_tfe
 from tensorflow.python.framework import ops as tf_ops
 
-from smokestep.backends.tensorflow import frames
+from smokestep.backends.tensorflow import composites, frames
 from smokestep.backends.tensorflow.frames import Raw, Trail
 from smokestep.backends.tensorflow.places import Place
 from smokestep.backends.tensorflow.trace import array_of
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NORMS = {"BatchNormalization": "batch_norm", "SyncBatchNormalization": "batch_norm", "LayerNormalization": "layer_norm",
          "GroupNormalization": "group_norm", "RMSNormalization": "layer_norm"}  # fmt: skip
 DROPOUTS = frozenset("Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout GaussianDropout".split())
+CARING = DROPOUTS | {"BatchNormalization", "GaussianNoise", "StochasticDepth"}
 MOVING = ("moving_mean", "moving_variance")
 
 
@@ -75,6 +76,8 @@ class Running:
         self.ran: list[set[int]] = [set()]
         self.runs: dict[Any, Ran] = {}
         self.outputs: set[int] = set()
+        self._caring: dict[int, bool] = {}
+        self.dropouts: list[tuple[Any, Entry]] = []  # dropout called as a function: the operation, where it ran
         self.names: dict[int, str] = {}  # variable names of the user's for models and optimizers
 
     def forget(self) -> None:
@@ -83,6 +86,7 @@ class Running:
         self.roots.clear()
         self.layers.clear()
         self.runs.clear()
+        self.dropouts.clear()
         self.outputs.clear()
         self.ran = [set()]
 
@@ -99,8 +103,10 @@ class Running:
         flag = kwargs.get("training")
         if flag is None and hasattr(layer, "_get_call_context"):
             flag = layer._get_call_context().get_value("training")
-        if flag is None:
-            flag = self.entries[-1].training if self.entries else False
+        if flag is None:  # not said: it matters to a model in which some layer asks for it
+            flag = self.entries[-1].training if self.entries else not self._cares(layer)
+        if NORMS.get(type(layer).__name__) == "batch_norm" and not layer.trainable:
+            flag = False  # Keras lets a frozen one run in inference mode, whatever it is told
         parent = self.entries[-1] if self.entries else None
         contained = parent is not None and type(parent.layer).__name__ in ("Functional", "Sequential")
         entry = Entry(layer, bool(flag), found, contained)
@@ -121,6 +127,14 @@ class Running:
         tracer.layers.append(layer)
         return entry
 
+    def _cares(self, layer: Any) -> bool:
+        """Whether a layer, or one in it, does something else in training."""
+        if id(layer) not in self._caring:
+            within = getattr(layer, "_flatten_layers", lambda: (layer,))()
+            names = {each.__name__ for one in within for each in type(one).__mro__}
+            self._caring[id(layer)] = bool(names & CARING)
+        return self._caring[id(layer)]
+
     def _mode_line(self, entry: Entry) -> Raw | None:
         """The line that chose the mode: of the outermost call that already had it."""
         chain = [*self.entries, entry]
@@ -130,6 +144,7 @@ class Running:
 
     def _root(self, layer: Any, args: Any, kwargs: Any, grad: bool, entry: Entry) -> Called:
         recorder = self.recorder
+        composites.load()
         self.roots.setdefault(id(layer), layer)
         self.read(frames.user_frame())
         event = recorder.note("forward", layer, entry.stack[0] if entry.stack else entry.line)
@@ -178,6 +193,11 @@ class Running:
             called.returned.append(name)
             called.spread.append(spread(tensor))
             called.ranges.append(extremes(tensor))
+
+    def dropped(self, op: Any) -> None:
+        """Dropout is called as a function."""
+        if self.entries and not self.recorder.tracer.keep:
+            self.dropouts.append((op, self.entries[-1]))
 
     def declared(self, found: Trail) -> Raw | None:
         """Where the user put the layer that runs, if a container of Keras calls it and no code of the user's lies
@@ -285,13 +305,11 @@ def alike(array: Any) -> tuple[int, ...]:
     """Of the first two dimensions of a matrix (or more), those along which all slices are bit for bit the same."""
     if array.ndim < 2 or not array.size or array.dtype.kind != "f":
         return ()
-    return tuple(
-        dim for dim in (0, 1) if array.shape[dim] > 1 and bool((array == np.take(array, [0], axis=dim)).all())
-    )
+    return tuple(dim for dim in (0, 1) if array.shape[dim] > 1 and bool((array == np.take(array, [0], axis=dim)).all()))
 
 
 def apart(gradient: Any, dims: Iterable[int]) -> tuple[float | None, ...]:
-    """How far the slices of a gradient lie from the first, beside its largest entry; None if it is zero or not finite."""
+    """How far the slices of a gradient lie from the first, beside its largest entry; None if zero or not finite."""
     if gradient is None:
         return tuple(None for _ in dims)
     largest = float(np.max(np.abs(gradient))) if gradient.size else 0.0

@@ -1,7 +1,8 @@
-"""Sources: what the text of the user's classes says: where a layer's `call` begins, and which lines name an attribute."""
+"""Sources: what the text of the user's classes says: where `call` begins, and which lines name an attribute."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from functools import cache
@@ -41,4 +42,22 @@ def mentions(layer: Any, attribute: str) -> tuple[Line, ...] | None:
         line
         for number, code in enumerate(lines, first)
         if reads.search(code) and (line := frames.line_of((file, number))) is not None
+    )
+
+
+@cache
+def asks_mode(file: str, line: int) -> bool:
+    """Whether the function around a line has a condition on `training`; True where the source cannot be read."""
+    tree = frames.tree(file)
+    if tree is None:
+        return True
+    around = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)) and node.lineno <= line <= (node.end_lineno or 0)
+    ]
+    return any(
+        isinstance(node, (ast.If, ast.IfExp)) and "training" in ast.dump(node.test)
+        for function in around
+        for node in ast.walk(function)
     )

@@ -12,7 +12,21 @@ from smokestep.backends.tensorflow.frames import Raw
 class Seen:
     """One version of one tensor or variable while the trace runs."""
 
-    __slots__ = ("dtype", "gradient", "group", "id", "kind", "mean", "op", "outside", "peak", "place", "rg", "shape", "since")
+    __slots__ = (
+        "dtype",
+        "gradient",
+        "group",
+        "id",
+        "kind",
+        "mean",
+        "op",
+        "outside",
+        "peak",
+        "place",
+        "rg",
+        "shape",
+        "since",
+    )
 
     def __init__(self, serial: int, kind: str, op: int | None, shape: tuple[int, ...], dtype: str) -> None:
         self.id, self.kind, self.op, self.shape, self.dtype = serial, kind, op, shape, dtype

@@ -19,11 +19,21 @@ from tensorflow.python.framework import ops as tf_ops
 from smokestep.backends.tensorflow import composites, frames
 from smokestep.backends.tensorflow.frames import Raw
 from smokestep.backends.tensorflow.trace import RawOp, Seen, array_of, dtype_of, peak_of, shape_of
-from smokestep.backends.tensorflow.vocabulary import FACTORIES, QUIET, READS, SETTINGS, SHAPES, WRITES, arguments, name_of
+from smokestep.backends.tensorflow.vocabulary import (
+    FACTORIES,
+    QUIET,
+    READS,
+    SETTINGS,
+    SHAPES,
+    WRITES,
+    arguments,
+    name_of,
+)
 
 FLOATS = ("float", "bfloat", "complex")
 VIEWS = frozenset("reshape squeeze unsqueeze to".split())
 LAYERED = frozenset("linear matmul conv2d conv3d conv1d conv_transpose2d conv_transpose3d einsum".split())
+INTERNAL = 8  # entries: of axes, permutations and seeds
 OPENS = frozenset("relu relu6 sigmoid tanh hardtanh hardsigmoid".split())
 
 
@@ -114,7 +124,8 @@ class Tracer:
         constants: list[Any] = []
         for index, each in enumerate(inputs):
             constants.append(self._constant(each, _sets(kind, index, len(inputs))))
-            if constants[-1] is None and each._id not in self._shapes:
+            inner = bool(found.within) and self._internal(each)
+            if constants[-1] is None and each._id not in self._shapes and not inner:
                 value = self.value_of(each)
                 if value.outside and op.grad:
                     value = self._enters_tape(value, each, found)
@@ -326,6 +337,11 @@ class Tracer:
             or (each._id not in self.known and self._constant(each, _sets(kind, index, len(inputs))) is not None)
             for index, each in enumerate(inputs)
         )
+
+    def _internal(self, tensor: Any) -> bool:
+        """Whether a tensor is a few whole numbers that a function of the framework made for itself."""
+        small = tensor.shape.rank in (0, 1) and tensor.dtype.is_integer and tensor.shape.num_elements() <= INTERNAL
+        return small and tensor._id not in self.known and self.watcher.given(tensor) is None
 
     def _constant(self, tensor: Any, setting: bool) -> Any:
         """The number that a tensor is, where Python code gave it; of a setting also a list of them."""

@@ -196,7 +196,9 @@ SETTINGS: Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys("Transpose ExpandDims Tile Pad PadV2 MirrorPad BroadcastTo TopKV2 ResizeBilinear".split(), (1,)),
     **dict.fromkeys("ResizeNearestNeighbor ResizeBicubic RandomShuffle ImageProjectiveTransformV3".split(), (1,)),
     **dict.fromkeys("Fill RandomUniform RandomStandardNormal TruncatedNormal Split Conv2DBackpropInput".split(), (0,)),
-    **dict.fromkeys("StatelessRandomNormalV2 StatelessRandomUniformV2 StatelessTruncatedNormalV2".split(), (0, 1, 2, 3)),
+    **dict.fromkeys(
+        "StatelessRandomNormalV2 StatelessRandomUniformV2 StatelessTruncatedNormalV2".split(), (0, 1, 2, 3)
+    ),
     "Conv3DBackpropInputV2": (0,),
     "ConcatV2": (-1,),
     "GatherV2": (2,),

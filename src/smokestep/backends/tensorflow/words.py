@@ -11,13 +11,14 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("keeps them in a plain place that `parameters()` does not see", "keeps them where `trainable_variables` does not "
      "see them"),
     ("that `parameters()` does not see", "that `trainable_variables` does not see"),
-    ("use nn.ModuleDict or nn.ParameterDict, and", "make it an attribute of the model, created once in `__init__`, and"),
-    ("use nn.ModuleList or nn.ParameterList, and", "make it an attribute of the model, created once in `__init__`, and"),
-    ("use nn.Parameter, and", "make it an attribute of the model, created once in `__init__`, and"),
+    ("use nn.ModuleDict or nn.ParameterDict, and", "keep it in an attribute of the model, made in `__init__`, and"),
+    ("use nn.ModuleList or nn.ParameterList, and", "keep it in an attribute of the model, made in `__init__`, and"),
+    ("use nn.Parameter, and", "keep it in an attribute of the model, made in `__init__`, and"),
     ("freeze them with requires_grad_(False)", "freeze them with `trainable = False`"),
     ("freeze it with requires_grad_(False)", "freeze it with `trainable = False`"),
     ("call model.train() before the training step, and again after each evaluation", "call the model with "
      "`training=True` in the training step"),
+    ("pass training=self.training, or use nn.Dropout", "ask `training` before it, or use `layers.Dropout`"),
     ("write the computation with torch functions", "write the computation with TensorFlow functions"),
     ("`.numpy()` takes it out of the graph", "`.numpy()` takes it off the tape"),
     ("`detach` takes it out of the graph", "`tf.stop_gradient` takes it off the tape"),

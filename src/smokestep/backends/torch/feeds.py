@@ -72,7 +72,9 @@ def _order(dataset: Any) -> tuple[int | None, int]:
 def _labels(dataset: Any) -> torch.Tensor | None:
     if isinstance(dataset, Subset):
         labels = _labels(dataset.dataset)
-        return None if labels is None else labels[torch.as_tensor(dataset.indices, dtype=torch.long)]
+        return (
+            None if labels is None else labels[torch.as_tensor(dataset.indices, dtype=torch.long, device=labels.device)]
+        )
     if isinstance(dataset, TensorDataset):
         found: Any = dataset.tensors[-1] if len(dataset.tensors) > 1 else None
     else:
@@ -81,7 +83,7 @@ def _labels(dataset: Any) -> torch.Tensor | None:
     try:
         if found is None or not 0 < len(found) <= MOST or len(found) != len(dataset):
             return None
-        labels = torch.as_tensor(found)
+        labels = torch.as_tensor(found, device="cpu")
     except (TypeError, ValueError, RuntimeError):
         return None
     whole = not labels.is_floating_point() and not labels.is_complex() and labels.dim() == 1

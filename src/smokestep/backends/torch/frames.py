@@ -24,6 +24,7 @@ Raw = tuple[str, int]  # file name and line number, turned into a Line only when
 
 _HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
+_KERAS = os.path.join(os.path.dirname(os.path.dirname(_TORCH)), "keras") + os.sep  # where it runs on torch
 _STDLIB = tuple(
     os.path.realpath(path) + os.sep for path in {sysconfig.get_path("stdlib"), os.path.dirname(os.__file__)}
 )
@@ -49,7 +50,7 @@ def kind_of_file(name: str) -> int:
     if name.startswith(("<frozen", "<string>", "<__array_function__")):
         return SKIP
     path = name if name.startswith("<") else os.path.realpath(name)
-    if path.startswith((_HERE, _TORCH)):
+    if path.startswith((_HERE, _TORCH, _KERAS)):
         return SKIP
     if path.startswith(_SITE) or f"{os.sep}site-packages{os.sep}" in path or f"{os.sep}dist-packages{os.sep}" in path:
         return INSTALLED

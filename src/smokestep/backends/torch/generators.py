@@ -183,6 +183,7 @@ def _digest(state: bytes) -> bytes:
 def listen(stack: ExitStack, patch: Callable[..., None], recorder: Recorder) -> None:
     """Hear the calls that set a global generator to something that is the same another time."""
     owners: list[tuple[Any, str]] = [(torch, "torch"), (torch.random, "torch"), (random, "Python")]
+    owners += [(torch.cuda, "torch"), (torch.cuda.random, "torch")]
     if (numpy := sys.modules.get("numpy.random")) is not None:
         owners.append((numpy, "NumPy"))
     for owner, generator in owners:

@@ -294,7 +294,7 @@ def _kept(generator: Any) -> tuple[Any, Callable[[], object]]:
 def _disturb(generator: Any) -> None:
     """Draw from it, so that it is in another state."""
     if isinstance(generator, torch.Generator):
-        torch.rand(7, generator=generator)
+        torch.rand(7, generator=generator, device=generator.device)
     else:
         for _ in range(7):
             generator.random()

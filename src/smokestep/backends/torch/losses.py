@@ -229,7 +229,7 @@ def _statistics(
         if tensor.is_floating_point():
             found["integral"] = (tensor == tensor.round()).all().float()
         if tensor.numel() <= COUNTED and tensor.device.type == "cpu":  # elsewhere counting would wait for the device
-            found["distinct"] = torch.tensor(float(min(len(torch.unique(tensor)), 16)))
+            found["distinct"] = torch.tensor(float(min(len(torch.unique(tensor)), 16)), device="cpu")
     return found
 
 

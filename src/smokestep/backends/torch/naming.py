@@ -22,6 +22,8 @@ from smokestep.backends.torch import frames
 
 WRAPPERS = re.compile(r"(^|\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?=\.|$)")
 
+KERAS = "_torch_params."  # under which Keras registers all variables of a model
+
 
 class Words:
     """The variable names under which the user's code holds modules and optimizers, collected frame by frame."""
@@ -58,15 +60,9 @@ def all_optimizers() -> list[Optimizer]:
 
 def _alive(kind: type) -> list[Any]:
     """Every object of a kind; each class is asked once, as there are hundreds of thousands of objects."""
-    kinds: dict[type, bool] = {}
-    found = []
-    for each in gc.get_objects():
-        known = kinds.get(type(each))
-        if known is None:
-            known = kinds[type(each)] = issubclass(type(each), kind)
-        if known:
-            found.append(each)
-    return found
+    objects = gc.get_objects()
+    wanted = {each for each in set(map(type, objects)) if issubclass(each, kind)}
+    return [each for each in objects if type(each) in wanted]
 
 
 def children(module: nn.Module) -> Iterator[nn.Module]:
@@ -147,7 +143,8 @@ class Models:
                 if id(own) in self.tensors:
                     self.aliases[id(own)].append(base + key)
                     continue
-                self.tensors[id(own)], self.path_of_tensor[id(own)] = own, base + key
+                self.tensors[id(own)] = own
+                self.path_of_tensor[id(own)] = _of_keras(base + key, top) if KERAS in base else base + key
                 self.owner[id(own)], self.aliases[id(own)] = module, []
             for key, own in module.__dict__.get("_buffers", {}).items():
                 if own is not None:
@@ -165,6 +162,15 @@ class Models:
                     if id(tensor) not in known:
                         known.add(id(tensor))
                         yield tensor, f"{path}.{name}".lstrip("."), module, container
+
+
+def _of_keras(name: str, top: nn.Module) -> str:
+    """The path of a variable that Keras keeps in one dictionary of parameters, with dots, without its model's name."""
+    before, _, path = name.partition(KERAS)
+    parts = path.split("/")
+    own = parts[1:] if len(parts) > 1 and parts[0] == getattr(top, "name", None) else parts
+    model = before.partition("_functional")[0]
+    return model + ".".join(own)
 
 
 def _tensors(module: nn.Module) -> Iterator[torch.Tensor]:

@@ -5,6 +5,7 @@ Nothing is initialised that the user did not initialise: CUDA stays asleep.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -60,7 +61,8 @@ def global_state() -> dict[str, tuple[Any, Callable[[Any], object]]]:
             ),
         )
     for name, module in device_generators():
-        state[f"{name} RNG"] = (tuple(module.get_rng_state_all()), module.set_rng_state_all)
+        with contextlib.suppress(RuntimeError):  # a kernel that failed has left the device useless for this process
+            state[f"{name} RNG"] = (tuple(module.get_rng_state_all()), module.set_rng_state_all)
     return state
 
 

@@ -1,4 +1,4 @@
-"""The experiments: recorded model calls made again with edited arguments; every trial begins alike and leaves nothing."""
+"""The experiments: recorded model calls made again with edited arguments; every trial begins alike."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ class TensorFlowLab:
         found = [(name, tensor) for name, tensor in flat(output, "")]
         after = dict(_names(layer, new_args, new_kwargs))
         wrote = tuple(
-            name for name, before in given if name in after and not np.array_equal(np.asarray(after[name]), before, True)
+            name
+            for name, before in given
+            if name in after and not np.array_equal(np.asarray(after[name]), before, True)
         )
         return Outcome(
             outputs=tuple(described(name, tensor) for name, tensor in found),
@@ -131,10 +133,10 @@ class TensorFlowLab:
     def _followed(self, trial: int, edits: Sequence[Edit], seed: int) -> list[trail.Kept]:
         follow = trail.Followed(self._module_name, self.recorder.built, self.recorder.applied)
         follow.places = self.recorder.places
-        with ExitStack() as stack:
-            stack.enter_context(listening(follow))
-            stack.enter_context(follow.tracer)
-            self._run(trial, edits, False, seed)
+        for place in follow.places:
+            place.version = None  # of another trace
+        with listening(follow):
+            self._run(trial, edits, False, seed, follow.tracer)
         return follow.ops()
 
     def entries(self, name: str, edits: Sequence[Edit] = (), *, trial: int | None = None) -> tuple[float, ...]:

@@ -305,6 +305,8 @@ class TorchLab:
         module = module if other is None else other
         with _alone(), self._switched(module, training), self._kept(module) as kept:
             args, kwargs, tensors = edited(given, edits)
+            if "training" in kwargs and hasattr(module, "_call_has_training_arg"):  # the mode of Keras is an argument
+                kwargs["training"] = training
             versions = [tensor._version for _, tensor in tensors]
             output, error = None, None
             with drawing(seed) as drawn, given.autocast() if cast else ExitStack():

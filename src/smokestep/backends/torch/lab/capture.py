@@ -158,8 +158,8 @@ def _other(tensor: Tensor, place: Tensor) -> Tensor:
     if not tensor.is_floating_point():
         kinds = tensor.unique()
         return kinds[(torch.searchsorted(kinds, old) + 1) % len(kinds)] if len(kinds) > 1 else (old == 0).to(old.dtype)
-    draws = torch.Generator().manual_seed(0)
+    draws = torch.Generator("cpu").manual_seed(0)
     finite = tensor[tensor.isfinite()].double()
     width = float(finite.std()) if finite.numel() > 1 else 0.0
-    noise = torch.randn(old.shape, generator=draws, dtype=torch.double).to(old.device)
+    noise = torch.randn(old.shape, generator=draws, dtype=torch.double, device=draws.device).to(old.device)
     return (old.double() + (width or 1.0) * (noise.sign() * 0.5 + noise)).to(old.dtype)

@@ -159,7 +159,7 @@ def _tried(
             return _skipped(known, "it writes into its arguments")
         if not results or any(each.dtype != torch.float64 for each in results):
             return _skipped(known, "its result is not in double precision, although its arguments are")
-        draws = torch.Generator().manual_seed(0)
+        draws = torch.Generator("cpu").manual_seed(0)
         weights = [_normal(each, draws) for each in results]
         grads = torch.autograd.grad(results, tensors, weights, allow_unused=True)
 
@@ -200,7 +200,7 @@ def _input(
     size = _size(tensor)
     directions = [_normal(tensor, draws) * size for _ in range(DIRECTIONS)]
     slopes = [_slope(total, [(tensor, each)], float((grad * each).sum()), False) for each in directions]
-    for index in torch.randperm(tensor.numel(), generator=draws)[:ENTRIES].tolist():
+    for index in torch.randperm(tensor.numel(), generator=draws, device=draws.device)[:ENTRIES].tolist():
         step = torch.zeros_like(tensor).flatten()
         step[index] = size
         step = step.view(tensor.shape)
@@ -268,7 +268,7 @@ def _size(tensor: Tensor) -> float:
 
 
 def _normal(like: Tensor, draws: Any) -> Tensor:
-    return torch.randn(like.shape, generator=draws, dtype=torch.float64).to(like.device)
+    return torch.randn(like.shape, generator=draws, dtype=torch.float64, device=draws.device).to(like.device)
 
 
 def _with_setup(kind: Any) -> bool:
