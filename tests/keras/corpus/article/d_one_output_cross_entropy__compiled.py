@@ -19,7 +19,9 @@ def training(loss, labels):
 
 
 def buggy():
-    return training(keras.losses.SparseCategoricalCrossentropy(from_logits=True), tf.zeros((8,), "int32"))  # BUG: single-logit
+    return training(
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True), tf.zeros((8,), "int32")
+    )  # BUG: single-logit
 
 
 def fixed():

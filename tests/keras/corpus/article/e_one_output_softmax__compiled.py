@@ -12,7 +12,9 @@ def cross_entropy(y, p):
 
 
 def training(activation):
-    model = keras.Sequential([keras.Input((6,)), layers.Dense(12, "relu"), layers.Dense(1, activation)])  # BUG: single-logit
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(12, "relu"), layers.Dense(1, activation)]
+    )  # BUG: single-logit
     model.compile(keras.optimizers.RMSprop(1e-3), cross_entropy)
 
     def step(batch):
