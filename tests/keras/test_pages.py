@@ -15,11 +15,11 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from tests.keras.cases import EXAMPLES, PAGES, factory
+
 import smokestep
 from smokestep.backends.gaps import TENSORFLOW
 from smokestep.checks import load as checks
-
-from .cases import EXAMPLES, PAGES, factory
 
 CHECKS = {each.name: each for each in checks()}
 APPLIES = tomllib.loads((PAGES / "applies.toml").read_text())

@@ -6,10 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tests.keras.cases import ZOO, factory
 
 import smokestep
-
-from .cases import ZOO, factory
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*shuffle=True. was passed:UserWarning"),  # said of every dataset

@@ -8,11 +8,13 @@ import smokestep
 
 def training(rate):
     model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(3)])
-    model.compile(keras.optimizers.SGD(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile(
+        keras.optimizers.SGD(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )  # BUG: zero-learning-rate
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG: zero-learning-rate
+        return model.train_on_batch(x, y)
 
     return smokestep.Training(step, (keras.random.normal((16, 8)), keras.random.randint((16,), 0, 3)))
 

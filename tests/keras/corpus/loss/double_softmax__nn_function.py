@@ -13,7 +13,7 @@ class Net(keras.Model):
         self.hidden, self.out, self.last = layers.Dense(16, "relu"), layers.Dense(3), last
 
     def call(self, x):
-        return self.last(self.out(self.hidden(x)))
+        return self.last(self.out(self.hidden(x)))  # BUG: double-softmax
 
 
 def training(last):
@@ -23,7 +23,7 @@ def training(last):
     def step(batch):
         x, y = batch
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, model(x)))  # BUG: double-softmax
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, model(x)))
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         return loss

@@ -8,13 +8,15 @@ import smokestep
 
 
 def training(activation):
-    model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(1, activation)])
+    model = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(1, activation)]
+    )  # BUG: double-softmax
     optimizer = keras.optimizers.Adam()
 
     def step(batch):
         x, y = batch
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(y, model(x)))  # BUG: double-softmax
+            loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(y, model(x)))
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         return loss

@@ -8,11 +8,11 @@ import smokestep
 
 def training(activation):
     model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(1, activation)])
-    model.compile("adam", "binary_crossentropy")
+    model.compile("adam", "binary_crossentropy")  # BUG: missing-log-softmax
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG: missing-log-softmax
+        return model.train_on_batch(x, y)
 
     return smokestep.Training(step, (keras.random.normal((16, 8)), keras.random.randint((16, 1), 0, 2)))
 
