@@ -18,6 +18,7 @@ from smokestep.backends.jax import frames, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.hooks import hooked
+from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
@@ -25,7 +26,7 @@ from smokestep.findings import Line, NotApplicable, Open
 from smokestep.training import Training
 from smokestep.world import NotOffered, Recording
 
-__all__ = ["LOOP", "live", "open_world"]
+__all__ = ["LOOP", "StopWatching", "live", "open_world"]
 
 LOOP = ("forward", "backward", "update")  # the events of a plain step
 WORDS: tuple[tuple[str, str], ...] = (  # what a finding says of torch, and what is said in JAX instead
@@ -166,7 +167,7 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
 
 
 @contextmanager
-def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[Any]:
-    """Watch the loop that runs in the block."""
-    raise NotOffered("a running loop of JAX is not watched yet: write a training (see `smokestep explain --guide`)")
-    yield
+def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[JaxLive]:
+    """Watch the loop that runs in the block; see `smokestep.backends.jax.live`."""
+    with watching(steps, stopping, WORDS) as watched:
+        yield watched
