@@ -20,6 +20,7 @@ from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.hooks import hooked
 from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
+from smokestep.backends.jax.snapshot import preserved
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
 from smokestep.findings import Line, NotApplicable, Open
@@ -64,7 +65,8 @@ class JaxWorld:
         self._recording: Recording | None = None
         self._error: tuple[BaseException, Line | None] | None = None
         self._state = training.state
-        self._holders = trees.holders(list(training.steps.values()))
+        self.lost: list[str] = []
+        self.holders = trees.holders(list(training.steps.values()))
 
     def recording(self) -> Recording:
         """Run the step and record it; the same recording on every call."""
@@ -86,7 +88,7 @@ class JaxWorld:
 
     def fingerprint_changes(self) -> tuple[str, ...]:
         """Names of the user's objects that differ after the world was closed."""
-        return ()
+        return tuple(dict.fromkeys(self.lost))
 
     def describe(self) -> Mapping[str, str]:
         """The framework and its version."""
@@ -119,7 +121,7 @@ class JaxWorld:
             roots.append(((), self._state))
         for word, things in (("model", training.model), ("optimizer", training.optimizer)):
             roots += [((name or word,), thing) for name, thing in things.items()]
-        roots += [((holder.name,) if holder.name else (), holder.read()) for holder in self._holders]
+        roots += [((holder.name,) if holder.name else (), holder.read()) for holder in self.holders]
         return roots
 
     def _record(self) -> Recording:
@@ -141,7 +143,7 @@ class JaxWorld:
             recorder.turn = None
         seconds = time.perf_counter() - started
         return Assembly(
-            recorder.turns, first, {k: tuple(v) for k, v in tops.items()}, training, self._error, seconds
+            recorder.turns, first, {k: tuple(v) for k, v in tops.items()}, training, self._error, seconds, uses=recorder.uses
         ).recording()
 
     def _run(self, recorder: Recorder, batch: list[tuple[str, Any]]) -> None:
@@ -163,7 +165,10 @@ class JaxWorld:
 def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: int) -> Iterator[JaxWorld]:
     """A private world for a training: built by its factory, else run in place and put back afterwards."""
     training = subject if isinstance(subject, Training) else subject()
-    yield JaxWorld(training, steps)
+    world = JaxWorld(training, steps)
+    roots = [training.state, training.batch, *training.model.values(), *training.optimizer.values()]
+    with preserved(roots, world.holders) as world.lost:
+        yield world
 
 
 @contextmanager

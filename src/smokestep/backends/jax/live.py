@@ -312,7 +312,8 @@ def _names(closed: Any, count: int) -> list[Path]:
 
 
 def _label(name: Path) -> str:
-    return ".".join(name)
+    """A sample's name, as that of an element of a batch."""
+    return f"batch[{'.'.join(name)!r}]"
 
 
 def _sample(array: Any) -> bool:

@@ -7,19 +7,20 @@ known by identity while their step lasts.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax._src import core
 
-from smokestep.backends.jax import frames, trees, vocabulary
+from smokestep.backends.jax import frames, keys, trees, vocabulary
 from smokestep.backends.jax.cells import Arithmetic, Backed, Cell, Differentiation, Gradient, Made, Turn
 from smokestep.backends.jax.groups import Group, grouped
 from smokestep.backends.jax.hooks import Hooks
 from smokestep.backends.jax.markers import backward_p, forward_p, results_p
-from smokestep.backends.jax.probe import Body, Measured, Probe, Ran, body_of, felt, gradients_told, most, quickly
+from smokestep.backends.jax.probe import Body, Measured, Probe, Ran, body_of, felt, gradients_told, measured_of, measures, most, quickly
+from smokestep.evidence.keys import Use
 from smokestep.backends.jax.sketch import Plain, Sketch, Step, _file, floating, marked, sketch
 
 _probes: dict[int, tuple[Any, Probe]] = {}  # by the identity of a traced program, which is kept
@@ -31,7 +32,10 @@ MOST = 64  # of either kept
 class Recorder:
     """All that was heard. `turn` is the step that runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Callable[[Recorder], None] | None = None) -> None:
+        self.wanted = wanted  # of a loop that is watched: asked whenever a further step begins
+        self.sites: set[Any] = set()  # the differentiations of the step that runs
+        self.previous: tuple[Turn, dict[Any, int]] | None = None
         self.serial = itertools.count()
         self.turns: list[Turn] = []
         self.turn: Turn | None = None
@@ -43,7 +47,8 @@ class Recorder:
         self.paths: list[frames.Path] = []
         self.runs: dict[int, Differentiation] = {}
         self.batch: list[tuple[str, Any]] = []
-        self.failure = ""
+        self.uses: list[Use] = []
+        self.by_id: dict[int, Any] = {}
         self.hooks = Hooks(self.jit, self.eager, self.opaque, evaluator)
 
     # ── the bounds of a step ───────────────────────────────────────────────────────────────────────────────────
@@ -51,7 +56,7 @@ class Recorder:
         """A step begins, with these leaves."""
         self.turn = turn = Turn(len(self.turns), name, next(self.serial))
         self.turns.append(turn)
-        self.known, self.kept, self.runs = {}, [], {}
+        self.known, self.kept, self.runs, self.by_id = {}, [], {}, {}
         self.fresh()
         for path, leaf in state.items():
             turn.before[path] = leaf.value
@@ -75,6 +80,42 @@ class Recorder:
         self.turn = None
         self.known, self.kept, self.runs = {}, [], {}
 
+    def _turns(self, sites: Sequence[Any]) -> None:
+        """Of a loop that is watched: a step ends where a differentiation comes round again."""
+        if not sites:
+            return
+        if self.turn is None or self.sites.intersection(sites):
+            self.close()
+            assert self.wanted is not None
+            self.wanted(self)
+            if self.hooks.busy:
+                return
+            self.begin("", {}, ())
+            self.sites = set()
+        self.sites.update(sites)
+
+    def close(self) -> None:
+        """A step of a watched loop is over; what it left is known when the next one begins."""
+        if self.turn is not None:
+            self.flush()
+            self.previous = self.turn, self.known
+            self.turn = None
+
+    def _found(self, cell: Cell, name: str, array: Any, names: tuple[str, ...]) -> None:
+        """Of a loop that is watched: what is differentiated is a parameter, and says what the step before left."""
+        assert self.turn is not None
+        path = (*(part for part in name.split(".") if part),) or ("parameter",)
+        if path in self.turn.entered and self.turn.entered[path] != cell.id:
+            path = (f"tree{len([each for each in self.turn.entered if each[-len(path) :] == path]) + 1}", *path)
+        cell.source = path
+        self.turn.entered.setdefault(path, cell.id)
+        self.turn.before.setdefault(path, array)
+        if self.previous is not None and path in self.previous[0].before and path not in self.previous[0].after:
+            turn, known = self.previous
+            turn.after[path] = array
+            if (found := known.get(key_of(array))) is not None:
+                turn.left[path] = found
+
     def register(self, array: Any, kind: Any, name: str = "", source: tuple[str, ...] | None = None) -> Cell:
         """A value for an array that is there already."""
         assert self.turn is not None
@@ -85,6 +126,7 @@ class Recorder:
         if trees.is_array(array) and array.size and not trees.is_key(array):
             cell.peak = most(array) if array.size <= 1 << 20 else None
         self.known[key_of(array)] = cell.id
+        self.by_id[cell.id] = array
         self.kept.append(array)
         return cell
 
@@ -100,7 +142,7 @@ class Recorder:
         found = self.known.get(key_of(array))
         if found is not None:
             return found
-        for label, each in self.batch:
+        for _, each in self.batch:
             if _same(array, each):
                 found = self.known[key_of(array)] = self.known[key_of(each)]
                 self.kept.append(array)
@@ -115,11 +157,11 @@ class Recorder:
 
     def jit(self, closed: Any, arguments: list[Any], name: str) -> list[Any] | None:
         """A compiled call."""
+        place = frames.library(_file(closed))
+        path = frames.of_stack(2)
+        self._turns(sites_of(closed.jaxpr) if self.wanted else ())
         if self.turn is None:
             return None
-        inner = closed
-        place = frames.library(_file(inner))
-        path = frames.of_stack(2)
         if place and not marked(closed.jaxpr) and place.startswith(("jax/_src/", "jax/", "optax/", "numpy/")):
             return self._library_call(closed, arguments, name, place, path)
         self.flush()
@@ -149,9 +191,11 @@ class Recorder:
 
     def eager(self, primitive: Any, arguments: tuple[Any, ...], params: dict[str, Any], run: Any) -> Any:
         """An eager operation."""
+        path = frames.of_stack(2)
+        if self.wanted and primitive is forward_p:
+            self._turns([(params["names"], frames.lines(path)[0])])
         if self.turn is None:
             return run()
-        path = frames.of_stack(2)
         if primitive is forward_p:
             self.flush()
             self._forward(arguments, params, path)
@@ -215,6 +259,11 @@ class Recorder:
             made.append(number)
         step.makes = tuple(made)
         self.pending.steps.append(step)
+        kind = keys.kind_of(step)
+        key = next((each for each in arguments if keys.is_key(each, step)), None)
+        if kind is not None and key is not None:
+            with self.hooks.apart():
+                self._used(kind, keys.name_of(step), tuple(getattr(outs[0], "shape", ())), keys.told(keys.bits(key)), step.path)
 
     def flush(self) -> None:
         """Tell the eager operations that are waiting."""
@@ -256,6 +305,7 @@ class Recorder:
         ids = {number: self.value_of(array) for number, array in zip(found.inputs, arguments, strict=True)}
         ids |= {number: self.value_of(array) for number, array in found.constants.items()}
         runs: dict[int, Differentiation] = {}
+        self._keys(found, ran.own, path)
         places = {id(step): number for number, step in enumerate(found.steps)}
         for group in probe.groups:
             if isinstance(group, Group):
@@ -288,7 +338,7 @@ class Recorder:
     ) -> None:
         turn = self.turn
         assert turn is not None
-        reads = tuple(ids[each] for each in group.reads if each in ids)
+        reads = tuple(ids[each] for each in group.reads if ids.get(each, -1) >= 0)
         taint = 0
         for each in reads:
             taint |= turn.taint.get(each, 0)
@@ -306,7 +356,7 @@ class Recorder:
             if taint:
                 turn.taint[cell.id] = taint
         for number in group.reads:
-            if number in measured.whole and number in ids:
+            if number in measured.whole and ids.get(number, -1) >= 0:
                 turn.cells[ids[number]].whole = measured.whole[number]
         for step in group.steps:  # what only the group itself reads has no value of its own
             for number in step.makes:
@@ -319,6 +369,9 @@ class Recorder:
                 Arithmetic(serial, group.name, reads, tuple(made), path, optimizing, applying, group.args)
             )
             return
+        args = dict(group.args)
+        if any(step.primitive.startswith("reduce_") for step in group.steps):
+            args["batch statistics"] = True
         turn.ops.append(
             Made(
                 serial,
@@ -329,7 +382,7 @@ class Recorder:
                 path,
                 module_of(group.module),
                 body is not None,
-                {k: v for k, v in group.args.items()},
+                args,
                 group.outer,
                 group.label,
                 group.opaque,
@@ -350,6 +403,10 @@ class Recorder:
         for place, (number, operand) in enumerate(zip(found.inputs, operands, strict=True)):
             aval = found.avals[number]
             outer = turn.cells[operand] if operand is not None else None
+            if self.wanted and outer is not None and place < params["counted"]:
+                root = self._root_of(outer)
+                if root is not None and root.source is None and root.id in self.by_id:
+                    self._found(root, params["names"][place], self.by_id[root.id], params["names"])
             differentiated = place < params["counted"] and floating(aval)
             if outer is not None and not differentiated and outer.source is None:
                 ids[number] = outer.id
@@ -367,6 +424,7 @@ class Recorder:
         for number, array in found.constants.items():
             ids[number] = self.value_of(array)
         line = frames.lines(path)[0]
+        self._keys(found, measured, path)
         for group in body.groups:
             if isinstance(group, Group):
                 self._group(group, ids, measured, found, path, body, index)
@@ -390,6 +448,35 @@ class Recorder:
         turn.forwards.append(run)
         self.runs[params["key"]] = run
         return run
+
+    def _keys(self, found: Sketch, measured: Measured, outer: frames.Path) -> None:
+        """Tell the uses of random keys."""
+        for drawn, each in measured.drawn:
+            step = found.steps[drawn.step]
+            self._used(drawn.kind, drawn.name, drawn.shape, each, (*step.path, *outer), module_of(step.module))
+
+    def _used(
+        self, kind: Any, name: str, shape: tuple[int, ...], bits: list[int], path: frames.Path, module: str = ""
+    ) -> None:
+        line, own = frames.lines(path)
+        assert self.turn is not None
+        for key in bits:
+            caller = own[0] if own else line
+            self.uses.append(
+                Use(next(self.serial), self.turn.step, key, kind, name, shape, line, caller, module, self.turn.name)
+            )
+
+    def _root_of(self, cell: Cell) -> Cell | None:
+        """The value that stood at the beginning of the step, if a value is that, or a mere cast of it."""
+        assert self.turn is not None
+        for _ in range(6):
+            if cell.op is None:
+                return cell if cell.kind == "input" else None
+            op = next((each for each in self.turn.ops if each.id == cell.op), None)
+            if op is None or len(op.reads) != 1 or self.turn.cells[op.reads[0]].shape != cell.shape:
+                return None
+            cell = self.turn.cells[op.reads[0]]
+        return None
 
     def _join(self, step: Step, ids: dict[int, int], run: Differentiation | None) -> None:
         """What comes out of a differentiated function is what its body made."""
@@ -491,6 +578,19 @@ class Recorder:
                 self.kept.append(out)
 
 
+def sites_of(jaxpr: Any) -> list[Any]:
+    """The differentiations in a program: what they are of, and where."""
+    found: list[Any] = []
+    for eqn in jaxpr.eqns:
+        if eqn.primitive is forward_p:
+            line = frames.lines(frames.of_traceback(eqn.source_info.traceback))[0]
+            found.append((eqn.params["names"], line))
+        else:
+            for inner in core.jaxprs_in_params(eqn.params):
+                found += sites_of(inner)
+    return found
+
+
 def module_of(stack: str) -> str:
     """The module path in a name stack: "Net/Dense_0" of one model is "Dense_0"."""
     parts = [each for each in stack.split("/") if each and "(" not in each and each != "smokestep-apart"]
@@ -586,19 +686,12 @@ def eager_body(params: dict[str, Any]) -> tuple[Body, Any]:
         )
         body = body_of(step)
         compiled = jax.jit(
-            lambda *given: (
-                [_value(env[v]) for env in (inner.run(given),) for v in body.measured],
-                [env[v] for env in (inner.run(given),) for v in body.kept],
-            ),
+            lambda *given: measures(inner.run(given), body.measured, body.kept, body.drawn),
             compiler_options=quickly(),
         )
 
         def run(given: Sequence[Any]) -> Measured:
-            peaks, whole = compiled(*given)
-            return Measured(
-                {v: most(each) for v, each in zip(body.measured, peaks, strict=True)},
-                {v: np.asarray(each) for v, each in zip(body.kept, whole, strict=True)},
-            )
+            return measured_of(body.measured, body.kept, body.drawn, compiled(*given))
 
         if len(_bodies) >= MOST:
             _bodies.pop(next(iter(_bodies)))
@@ -615,12 +708,6 @@ def felt_compiled(body: Body, batched: int) -> Any:
     if where not in _felt:
         _felt[where] = body, jax.jit(lambda o, c: felt(body, o, c, batched), compiler_options=quickly())
     return _felt[where][1]
-
-
-def _value(array: Any) -> Any:
-    from smokestep.backends.jax.probe import _peak
-
-    return _peak(array)
 
 
 def _places(jaxpr: Any) -> str:
