@@ -174,7 +174,7 @@ class JaxLive:
     def _open(self, primals: list[Any], names: list[Path], given: list[Any], given_names: list[Path]) -> None:
         """A turn begins, or goes on at a further place with what is trained there."""
         recorder = self._recorder
-        now = sight.seen(primals, given)
+        now = sight.seen(primals, given, {path[0] for path in self._leaves})
         for array, name in zip(primals, names, strict=True):
             if trees.is_array(array) and id(array) not in now.others:
                 path = ("", *name)
@@ -192,9 +192,10 @@ class JaxLive:
             turn = recorder.turn
             known = {id(value) for value in turn.before.values()}
             for path, leaf in now.leaves.items():
-                if path not in turn.before and id(leaf.value) not in known and key_of(leaf.value) not in recorder.known:
-                    turn.before[path] = leaf.value
-                    turn.entered[path] = recorder.register(leaf.value, "input", source=path).id
+                cell = recorder.register(leaf.value, "input", source=path)
+                if path not in turn.before and id(leaf.value) not in known and cell.kind == "input":
+                    cell.source, cell.name = path, ""
+                    turn.before[path], turn.entered[path] = leaf.value, cell.id
                     self._sight.leaves[path] = leaf
             for array, paths in now.others.items():
                 self._sight.others.setdefault(array, paths)
@@ -216,6 +217,10 @@ class JaxLive:
         recorder = self._recorder
         turn = recorder.turn
         assert turn is not None
+        for cell in turn.cells.values():  # what a function read before it was known to be trained
+            outer = turn.cells.get(cell.origin) if cell.origin is not None and cell.kind == "input" else None
+            if cell.source is None and outer is not None and not cell.requires_grad:
+                cell.source = outer.source
         left = {}
         for path, array in turn.before.items():
             new = after(path, array)
@@ -273,7 +278,7 @@ class JaxLive:
         leaves = {path: leaf for path, leaf in self._leaves.items() if path not in aside}
         tops = {top: classes for top, classes in self._tops.items() if any(leaf.top == top for leaf in leaves.values())}
         seconds = time.perf_counter() - self._started
-        return Assembly(turns, leaves, tops, None, None, seconds, live=True).recording()
+        return Assembly(turns, leaves, tops, None, None, seconds, live=True, uses=recorder.uses).recording()
 
     @contextmanager
     def watching(self) -> Iterator[None]:

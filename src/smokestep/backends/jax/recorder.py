@@ -26,6 +26,7 @@ from smokestep.backends.jax.sketch import Plain, Sketch, Step, _file, floating, 
 _probes: dict[int, tuple[Any, Probe]] = {}  # by the identity of a traced program, which is kept
 _bodies: dict[str, tuple[Body, Any]] = {}  # by the text of a differentiated function that runs eagerly
 _evaluators: dict[str, Any] = {}
+_libraries: dict[int, tuple[Any, Any]] = {}  # by the identity of a traced program of the library's, which is kept
 MOST = 64  # of either kept
 
 
@@ -182,7 +183,7 @@ class Recorder:
 
     def _library_call(self, closed: Any, arguments: list[Any], name: str, place: str, path: frames.Path) -> list[Any]:
         with self.hooks.apart():
-            outs = list(jax.jit(core.jaxpr_as_fun(closed))(*arguments))
+            outs = list(_compiled(closed)(*arguments))
         inexact = [floating(each) for each in closed.out_avals]
         step = Step(vocabulary.of_jit(name, place), "jit", (), (), lambda *args: args, path)
         step.carries = lambda given: [any(given) and each for each in inexact]
@@ -589,6 +590,16 @@ def sites_of(jaxpr: Any) -> list[Any]:
             for inner in core.jaxprs_in_params(eqn.params):
                 found += sites_of(inner)
     return found
+
+
+def _compiled(closed: Any) -> Any:
+    """A traced program, compiled once."""
+    found = _libraries.get(id(closed.jaxpr))
+    if found is None:
+        if len(_libraries) >= 16 * MOST:
+            _libraries.pop(next(iter(_libraries)))
+        found = _libraries[id(closed.jaxpr)] = closed.jaxpr, jax.jit(core.jaxpr_as_fun(closed))
+    return found[1]
 
 
 def module_of(stack: str) -> str:

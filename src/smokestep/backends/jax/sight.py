@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -78,8 +78,9 @@ def _constant(value: Any) -> Any:
     return lambda: value
 
 
-def seen(differentiated: Sequence[Any], given: Sequence[Any]) -> Sight:
-    """What is in sight of a step that differentiates these arrays, and was called with those."""
+def seen(differentiated: Sequence[Any], given: Sequence[Any], known: Collection[str] = ()) -> Sight:
+    """What is in sight of a step that differentiates these arrays, and was called with those; of variables that are
+    known to hold what is trained, everything."""
     wanted, called = {id(each) for each in differentiated}, {id(each) for each in given}
     found: list[tuple[bool, int, list[trees.Leaf], dict[Path, list[str]]]] = []
     for name, value in variables().items():
@@ -87,7 +88,7 @@ def seen(differentiated: Sequence[Any], given: Sequence[Any]) -> Sight:
         mine = list(itertools.islice(trees.leaves(value, (name,), role), WIDE))
         tops = trees.optimizers(value, (name,))
         arrays = {id(leaf.value) for leaf in mine}
-        if arrays & wanted or tops or (arrays & called and any(leaf.role == "statistic" for leaf in mine)):
+        if name in known or arrays & wanted or tops or (arrays & called and any(leaf.role == "statistic" for leaf in mine)):
             found.append((bool(tops and arrays & wanted), len(mine), mine, tops))
     sight = Sight()
     for _, _, mine, tops in sorted(found, key=lambda each: (not each[0], -each[1])):
