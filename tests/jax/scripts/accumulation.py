@@ -31,7 +31,7 @@ class Trainer:
         grads = jax.tree.map(lambda g: g / len(batches), summed)
         updates, self.opt_state = self.tx.update(grads, self.opt_state, self.params)
         if BUGGY:
-            optax.apply_updates(self.params, updates)  # BUG: no-step
+            optax.apply_updates(self.params, updates)  # BUG: unapplied-update
         else:
             self.params = optax.apply_updates(self.params, updates)
         return total / len(batches)

@@ -51,12 +51,12 @@ def train(model, optim, batches, steps, print_every):
     def make_step(model, opt_state, x, y):
         loss_value, grads = eqx.filter_value_and_grad(loss)(model, x, y)
         updates, opt_state = optim.update(grads, opt_state, eqx.filter(model, eqx.is_array))
-        return eqx.apply_updates(model, updates), opt_state, loss_value
+        return eqx.apply_updates(model, updates), opt_state, loss_value  # BUG: unapplied-update
 
     for step in range(steps):
         x, y = batches[step % len(batches)]
-        if BUGGY:
-            _, opt_state, train_loss = make_step(model, opt_state, x, y)  # BUG: no-step
+        if BUGGY:  # the new model is dropped
+            _, opt_state, train_loss = make_step(model, opt_state, x, y)
         else:
             model, opt_state, train_loss = make_step(model, opt_state, x, y)
         if step % print_every == 0:

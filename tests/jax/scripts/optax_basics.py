@@ -25,7 +25,7 @@ def net(x, params):
 def loss(params, batch, labels):
     loss_value = optax.softmax_cross_entropy(net(batch, params), labels)
     if BUGGY:
-        return -loss_value.mean()  # BUG: negative-cross-entropy
+        return -loss_value.mean()  # BUG?: negative-cross-entropy
     return loss_value.mean()
 
 

@@ -40,8 +40,6 @@ optimiser = optax.adam(1e-3)
 
 def loss(params, images, labels):
     logits = net(params, images)
-    if BUGGY:
-        labels = jnp.argmax(logits, -1)  # BUG?: self-target
     log_likelihood = jnp.sum(jax.nn.one_hot(labels, 10) * jax.nn.log_softmax(logits))
     l2 = 0.5 * sum(jnp.sum(jnp.square(p)) for p in jax.tree.leaves(params))
     return -log_likelihood / images.shape[0] + 1e-4 * l2
@@ -51,7 +49,9 @@ def loss(params, images, labels):
 def update(state, images, labels):
     grads = jax.grad(loss)(state.params, images, labels)
     updates, opt_state = optimiser.update(grads, state.opt_state)
-    params = optax.apply_updates(state.params, updates)
+    params = optax.apply_updates(state.params, updates)  # BUG: unapplied-update
+    if BUGGY:
+        return TrainingState(state.params, state.avg_params, opt_state)
     avg_params = optax.incremental_update(params, state.avg_params, step_size=0.001)
     return TrainingState(params, avg_params, opt_state)
 

@@ -23,13 +23,12 @@ def train_epoch(params, opt_state, batches):
         x, y = batch
 
         def loss_fn(params):
-            if BUGGY:
-                return jnp.mean((predict(params, x) - y) ** 2)  # BUG: broadcast-loss
-            return jnp.mean((predict(params, x)[:, 0] - y) ** 2)
+            return optax.squared_error(predict(params, x)[:, 0], y).mean()
 
         loss, grads = jax.value_and_grad(loss_fn)(params)
         updates, opt_state = tx.update(grads, opt_state)
-        return (optax.apply_updates(params, updates), opt_state), loss
+        new_params = optax.apply_updates(params, updates)  # BUG: unapplied-update
+        return (params if BUGGY else new_params, opt_state), loss
 
     (params, opt_state), losses = jax.lax.scan(body, (params, opt_state), batches)
     return params, opt_state, losses.mean()

@@ -18,11 +18,13 @@ import numpy as np
 
 from smokestep.backends.gaps import JAX as GAPS
 from smokestep.backends.jax import frames, sight, trees
+from smokestep.backends.jax.arrays import key_of
 from smokestep.backends.jax.assembly import Assembly, distance
 from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.hooks import hooked
 from smokestep.backends.jax.markers import forward_p
-from smokestep.backends.jax.recorder import Recorder, key_of, probe_of
+from smokestep.backends.jax.programs import probe_of
+from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.sight import Path, Sight
 from smokestep.backends.jax.sketch import Plain, marked
 from smokestep.evidence.lab import Lab

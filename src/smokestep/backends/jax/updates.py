@@ -182,7 +182,7 @@ def _unmerged(turn: Turn, found: list[Update]) -> list[Update]:
     for each in turn.arithmetic:
         if each.optimizing or each.name not in ("add", "sub") or len(each.reads) != 2 or not each.makes:
             continue
-        old, other = (each.reads if each.reads[0] in entered else each.reads[::-1])
+        old, other = each.reads if each.reads[0] in entered else each.reads[::-1]
         shape = turn.cells[each.makes[0]].shape
         if old in entered and turn.taint.get(other) and not turn.taint.get(old) and turn.cells[old].shape == shape:
             if turn.cells[old].source is None:
