@@ -32,7 +32,7 @@ def training(key_of):
         rngs = {"dropout": key_of(dropout_key, state.step)}
 
         def loss_fn(params):
-            logits = state.apply_fn({"params": params}, x, train=True, rngs=rngs)  # BUG: reused-key
+            logits = state.apply_fn({"params": params}, x, train=True, rngs=rngs)  # BUG?: reused-key
             return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
         loss, grads = jax.value_and_grad(loss_fn)(state.params)
