@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-import jax
-import jax.numpy as jnp
 import smokestep
 
 
@@ -68,5 +68,6 @@ def held(thing: Any) -> list[np.ndarray]:
         return [array for each in thing for array in held(each)]
     elif isinstance(thing, dict):
         return [array for key in sorted(thing, key=str) for array in held(thing[key])]  # jit gives sorted keys back
-    leaves = [leaf for leaf in jax.tree.leaves(thing) if hasattr(leaf, "dtype")]
-    return [np.array(leaf, dtype=np.float64) for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    leaves = [leaf for leaf in jax.tree.leaves(thing) if hasattr(leaf, "dtype") or isinstance(leaf, float)]
+    floats = [leaf for leaf in leaves if jnp.issubdtype(getattr(leaf, "dtype", float), jnp.floating)]
+    return [np.array(leaf, dtype=np.float64) for leaf in floats]

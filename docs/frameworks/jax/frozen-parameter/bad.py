@@ -5,9 +5,9 @@ import optax
 import smokestep
 
 
-def loss_fn(params, batch):
+def loss_fn(head, body, batch):
     x, y = batch
-    return jnp.mean((jax.nn.relu(x @ params["body"]) @ params["head"] - y) ** 2)
+    return jnp.mean((jax.nn.relu(x @ body) @ head - y) ** 2)
 
 
 def training():
@@ -15,19 +15,14 @@ def training():
         "body": 0.5 * jax.random.normal(jax.random.key(0), (4, 8)),
         "head": 0.4 * jax.random.normal(jax.random.key(1), (8, 1)),
     }
-    labels = {"body": "frozen", "head": "trained"}
-    tx = optax.multi_transform({"trained": optax.adam(1e-3), "frozen": optax.set_to_zero()}, labels)
-    optimizer = tx
+    optimizer = optax.adam(1e-3)
 
     @jax.jit
     def step(params, opt_state, batch):
-        loss, grads = jax.value_and_grad(loss_fn)(params, batch)
-        updates, opt_state = optimizer.update(grads, opt_state, params)
-        return optax.apply_updates(params, updates), opt_state, loss
+        loss, grads = jax.value_and_grad(loss_fn)(params["head"], params["body"], batch)
+        updates, opt_state = optimizer.update(grads, opt_state)
+        return {**params, "head": optax.apply_updates(params["head"], updates)}, opt_state, loss
 
-    return smokestep.Training(
-        step,
-        (jax.random.normal(jax.random.key(2), (8, 4)), jax.random.normal(jax.random.key(3), (8, 1))),
-        state=(params, optimizer.init(params)),
-        trains=["body", "head"],
-    )
+    batch = jax.random.normal(jax.random.key(2), (8, 4)), jax.random.normal(jax.random.key(3), (8, 1))
+    state = params, optimizer.init(params["head"])
+    return smokestep.Training(step, batch, state=state, trains=["body", "head"])

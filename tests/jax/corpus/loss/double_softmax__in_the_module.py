@@ -19,7 +19,7 @@ class Net(nn.Module):
 
 class Probabilities(Net):
     def head(self, x):
-        return nn.softmax(x)
+        return nn.softmax(x)  # BUG: double-softmax
 
 
 class Logits(Net):
@@ -38,7 +38,7 @@ def training(net):
 
         def loss_fn(params):
             output = state.apply_fn({"params": params}, x)
-            return optax.softmax_cross_entropy(output, jax.nn.one_hot(y, 4)).mean()  # BUG: double-softmax
+            return optax.softmax_cross_entropy(output, jax.nn.one_hot(y, 4)).mean()
 
         loss, grads = jax.value_and_grad(loss_fn)(state.params)
         return state.apply_gradients(grads=grads), loss
