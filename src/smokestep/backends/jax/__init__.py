@@ -19,6 +19,7 @@ from smokestep.backends.jax import frames, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.hooks import hooked
+from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.snapshot import preserved
 from smokestep.evidence.lab import Lab
@@ -180,77 +181,8 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
         yield world
 
 
-class StopWatching(Exception):
-    """Enough has been seen of a script."""
-
-
-class JaxLive:
-    """A watch over the user's own loop."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder, self._recording = recorder, None
-        self._started = time.perf_counter()
-
-    def recording(self) -> Recording:
-        """What was recorded so far, as evidence; the recording is over."""
-        if self._recording is None:
-            recorder = self.recorder
-            recorder.close()
-            recorder.hooks.busy += 1
-            self._recording = watched(recorder, time.perf_counter() - self._started)
-        return self._recording
-
-    def lab(self) -> Lab:
-        """Not offered yet."""
-        raise NotOffered(NO_LAB)
-
-    def loaders(self) -> tuple[Loader, ...]:
-        """None: JAX has no data loader of its own."""
-        return ()
-
-    def describe(self) -> Mapping[str, str]:
-        """The framework and its version."""
-        return describe()
-
-    def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """What is not judged for JAX."""
-        return GAPS
-
-    def words(self) -> Sequence[tuple[str, str]]:
-        """How findings are worded for JAX."""
-        return WORDS
-
-
-def watched(recorder: Recorder, seconds: float) -> Recording:
-    """The steps of a watched loop as evidence: those of which it is known what they left."""
-    turns = [turn for turn in recorder.turns if turn.after]
-    if not turns and recorder.turns:
-        raise NotOffered("one step was seen and nothing after it, so what it left is not known")
-    leaves = {
-        path: trees.Leaf(path, array) for turn in turns for path, array in turn.before.items() if path in turn.after
-    }
-    return Assembly(turns, leaves, {}, None, None, seconds, live=True, uses=recorder.uses).recording()
-
-
-def _enough(steps: int, stopping: Callable[[], None] | None) -> Callable[[Recorder], None]:
-    """Ends a live recording when so many steps are complete."""
-
-    def wanted(recorder: Recorder) -> None:
-        # a step is complete when the next one has begun, and told what it left
-        if len(recorder.turns) <= steps:
-            return
-        if stopping is not None:
-            stopping()
-            raise StopWatching
-        recorder.hooks.busy += 1
-
-    return wanted
-
-
 @contextmanager
 def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[JaxLive]:
-    """Watch the loop that runs in the block. When enough has been seen, go on without recording; with `stopping`, call
-    it and raise StopWatching inside the loop, again at each further step if the loop swallows it."""
-    recorder = Recorder(_enough(steps, stopping))
-    with hooked(recorder.hooks):
-        yield JaxLive(recorder)
+    """Watch the loop that runs in the block; see `smokestep.backends.jax.live`."""
+    with watching(steps, stopping, WORDS) as watched:
+        yield watched
