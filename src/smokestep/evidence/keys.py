@@ -32,6 +32,8 @@ class Use:
     caller: Line | None = None
     module: str = ""
     turn: str = ""  # which of a training's steps
+    own: tuple[Line, ...] = ()  # the lines of the user's own that led to it, innermost first
+    made: int = -1  # the value of the flow graph that came of it, -1 if that is not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,5 @@ def fit(params, optimizer):
 
 
 schedule = optax.warmup_cosine_decay_schedule(0.1, 1.0, 5, 20)
-optimizer = optax.chain(
-    optax.clip(1.0), optax.scale_by_adam(), optax.scale_by_schedule(schedule), optax.scale(-1e-2)
-)
+optimizer = optax.chain(optax.clip(1.0), optax.scale_by_adam(), optax.scale_by_schedule(schedule), optax.scale(-1e-2))
 final_params = fit(initial_params, optimizer)

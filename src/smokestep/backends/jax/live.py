@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from smokestep.backends.gaps import JAX as GAPS
-from smokestep.backends.jax import frames, sight, trees
+from smokestep.backends.jax import sight, trees
 from smokestep.backends.jax.arrays import key_of
 from smokestep.backends.jax.assembly import Assembly, distance
 from smokestep.backends.jax.cells import Turn
@@ -129,9 +129,7 @@ class JaxLive:
         return self._thread in (None, threading.get_ident()) and (not self._done or self._stopping is not None)
 
     # ── the turns ──────────────────────────────────────────────────────────────────────────────────────────────
-    def _arrive(
-        self, primals: list[Any], names: list[Path], given: list[Any], given_names: list[Path]
-    ) -> None:
+    def _arrive(self, primals: list[Any], names: list[Path], given: list[Any], given_names: list[Path]) -> None:
         """The loop is about to differentiate these arrays."""
         if self._done:
             self._stop()
@@ -315,7 +313,9 @@ def _names(closed: Any, count: int) -> list[Path]:
     """What the arguments of a compiled call are called: `params['w']` is ("params", "w")."""
     names = list(getattr(closed.jaxpr.debug_info, "arg_names", None) or ())
     names += [None] * (count - len(names))
-    return [tuple(re.findall(r"\w+", str(name))) if name else (f"argument {i}",) for i, name in enumerate(names[:count])]
+    return [
+        tuple(re.findall(r"\w+", str(name))) if name else (f"argument {i}",) for i, name in enumerate(names[:count])
+    ]
 
 
 def _label(name: Path) -> str:
@@ -387,9 +387,7 @@ def _aside(turns: list[Turn], foreign: Mapping[Path, list[bool]]) -> set[Path]:
 
 
 @contextmanager
-def watching(
-    steps: int, stopping: Callable[[], None] | None, words: Sequence[tuple[str, str]]
-) -> Iterator[JaxLive]:
+def watching(steps: int, stopping: Callable[[], None] | None, words: Sequence[tuple[str, str]]) -> Iterator[JaxLive]:
     """Watch the loop that runs in the block. When enough has been seen, go on without recording; with `stopping`, call
     it and raise StopWatching inside the loop, again at each further step if the loop swallows it."""
     live = JaxLive(steps, stopping, words)

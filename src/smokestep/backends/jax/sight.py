@@ -88,7 +88,12 @@ def seen(differentiated: Sequence[Any], given: Sequence[Any], known: Collection[
         mine = list(itertools.islice(trees.leaves(value, (name,), role), WIDE))
         tops = trees.optimizers(value, (name,))
         arrays = {id(leaf.value) for leaf in mine}
-        if name in known or arrays & wanted or tops or (arrays & called and any(leaf.role == "statistic" for leaf in mine)):
+        if (
+            name in known
+            or arrays & wanted
+            or tops
+            or (arrays & called and any(leaf.role == "statistic" for leaf in mine))
+        ):
             found.append((bool(tops and arrays & wanted), len(mine), mine, tops))
     sight = Sight()
     for _, _, mine, tops in sorted(found, key=lambda each: (not each[0], -each[1])):

@@ -67,12 +67,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
+from smokestep.evidence.flow import Flow, Graph
 from smokestep.evidence.keys import Keys, Use
 from smokestep.findings import Finding, Line, NotApplicable, Place
 
 
 @check(severity="suspicion", since="0.2")
-def reused_key(keys: Keys) -> Iterator[Said]:
+def reused_key(keys: Keys, flow: Flow) -> Iterator[Said]:
     """Tells, for each line, the first use of a key that had been used already."""
     if not keys.seen:
         yield NotApplicable("there are no random keys: numbers come from generators that move on by themselves")
@@ -85,10 +86,11 @@ def reused_key(keys: Keys) -> Iterator[Said]:
         steps = sorted({use.step for use in uses})
         draws = [use for use in uses if use.kind == "draw"]
         for step in steps[:1]:
-            found = _twice([use for use in uses if use.step == step])
+            graph = next((graph for graph in flow.graphs if graph.step == step), None)
+            found = _twice([use for use in uses if use.step == step], graph)
             if found is not None and found[1].line not in told:
                 told.add(found[1].line)
-                yield _finding(found[1], found[0].line, "draws from a key that was used before in the same step")
+                yield _finding(found[1], found[0], "draws from a key that was used before in the same step")
         every = sorted({use.step for use in keys.uses if use.turn == uses[0].turn})
         if draws and len(steps) > 1 and steps == every and draws[0].line not in told:
             told.add(draws[0].line)
@@ -97,8 +99,8 @@ def reused_key(keys: Keys) -> Iterator[Said]:
             )
 
 
-def _twice(uses: list[Use]) -> tuple[Use, Use] | None:
-    """A use of a key and a later one that draws from it again, by another call."""
+def _twice(uses: list[Use], graph: Graph | None) -> tuple[Use, Use] | None:
+    """A use of a key and a later one that draws from it again: by another call, or onto what was drawn the first time."""
     for at, use in enumerate(uses):
         for before in uses[:at]:
             alike = (before.line, before.name, before.shape, before.module) == (
@@ -107,17 +109,36 @@ def _twice(uses: list[Use]) -> tuple[Use, Use] | None:
                 use.shape,
                 use.module,
             )
-            if (use.kind == "draw" or before.kind == "draw") and not alike:
+            chained = before.own != use.own and graph is not None and _meets(graph, before.made, use.made)
+            if (use.kind == "draw" or before.kind == "draw") and (chained or not alike):
                 return (before, use) if use.kind == "draw" else (use, before)
     return None
 
 
-def _call(use: Use) -> tuple[object, ...]:
-    return use.line, use.name, use.shape, use.module
+def _meets(graph: Graph, first: int, second: int) -> bool:
+    """Whether what was drawn second is first combined with something that was made of what was drawn before.
+
+    The same noise in two networks side by side, and the same crop of an image and its mask, are drawn so on purpose.
+    """
+    if first < 0 or second < 0 or first == second:
+        return False
+    reached, alone, ahead = graph.forward_of([first]), {second}, [second]
+    while ahead:
+        for op in graph.readers().get(ahead.pop(), ()):
+            others = [value for value in op.reads if value not in alone]
+            if any(value in reached for value in others):
+                return True
+            if not others:
+                new = [value for value in op.makes if value not in alone]
+                alone.update(new)
+                ahead += new
+    return False
 
 
-def _finding(use: Use, before: Line | None, what: str) -> Finding:
-    line = use.caller or use.line
+def _finding(use: Use, first: Use | None, what: str) -> Finding:
+    used = first.own if first is not None else ()  # a line that both have in common is a helper's
+    before = first.line if first is not None else None
+    line = next((each for each in use.own if each not in used), use.caller or use.line)
     return Finding(
         f"`{use.name}` {what}",
         where=Place.of(use.module or None, line),
