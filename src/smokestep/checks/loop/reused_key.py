@@ -1,7 +1,8 @@
 """Finds a random key that is used more than once: what is drawn from it the second time is what was drawn before.
 
 ## What it finds
-Within a step, numbers drawn twice from one key by different calls, or drawn from a key that was split; and a key from
+Within a step, numbers drawn twice from one key by different calls, or drawn from a key that was split (by the same call
+of one's own helper: only where the second draw meets what was made of the first, as in two layers in a row); and a key from
 which every step draws anew, so that dropout drops the same units and noise is the same from the first step to the last.
 Keys are compared by their bits, so a copy is the same key.
 
@@ -67,8 +68,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
-from smokestep.evidence.flow import Flow, Graph
-from smokestep.evidence.keys import Keys, Use
+from smokestep.evidence.flow import Flow
+from smokestep.evidence.keys import Keys, Use, twice
 from smokestep.findings import Finding, Line, NotApplicable, Place
 
 
@@ -87,7 +88,7 @@ def reused_key(keys: Keys, flow: Flow) -> Iterator[Said]:
         draws = [use for use in uses if use.kind == "draw"]
         for step in steps[:1]:
             graph = next((graph for graph in flow.graphs if graph.step == step), None)
-            found = _twice([use for use in uses if use.step == step], graph)
+            found = twice([use for use in uses if use.step == step], graph)
             if found is not None and found[1].line not in told:
                 told.add(found[1].line)
                 yield _finding(found[1], found[0], "draws from a key that was used before in the same step")
@@ -97,42 +98,6 @@ def reused_key(keys: Keys, flow: Flow) -> Iterator[Said]:
             yield _finding(
                 draws[0], None, f"draws the same numbers in each of {len(steps)} steps: its key is never another"
             )
-
-
-def _twice(uses: list[Use], graph: Graph | None) -> tuple[Use, Use] | None:
-    """A use of a key and a later one that draws from it again: by another call, or onto what was drawn the first time."""
-    for at, use in enumerate(uses):
-        for before in uses[:at]:
-            alike = (before.line, before.name, before.shape, before.module) == (
-                use.line,
-                use.name,
-                use.shape,
-                use.module,
-            )
-            chained = before.own != use.own and graph is not None and _meets(graph, before.made, use.made)
-            if (use.kind == "draw" or before.kind == "draw") and (chained or not alike):
-                return (before, use) if use.kind == "draw" else (use, before)
-    return None
-
-
-def _meets(graph: Graph, first: int, second: int) -> bool:
-    """Whether what was drawn second is first combined with something that was made of what was drawn before.
-
-    The same noise in two networks side by side, and the same crop of an image and its mask, are drawn so on purpose.
-    """
-    if first < 0 or second < 0 or first == second:
-        return False
-    reached, alone, ahead = graph.forward_of([first]), {second}, [second]
-    while ahead:
-        for op in graph.readers().get(ahead.pop(), ()):
-            others = [value for value in op.reads if value not in alone]
-            if any(value in reached for value in others):
-                return True
-            if not others:
-                new = [value for value in op.makes if value not in alone]
-                alone.update(new)
-                ahead += new
-    return False
 
 
 def _finding(use: Use, first: Use | None, what: str) -> Finding:
