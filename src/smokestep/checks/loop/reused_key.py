@@ -2,8 +2,8 @@
 
 ## What it finds
 Within a step, numbers drawn twice from one key by different calls, or drawn from a key that was split (by the same call
-of one's own helper: only where the second draw meets what was made of the first, as in two layers in a row); and a key from
-which every step draws anew, so that dropout drops the same units and noise is the same from the first step to the last.
+of one's own helper: only where the second draw meets what was made of the first, as in two layers in a row); and a key
+from which every step draws anew, so that dropout drops the same units and noise is the same in each step.
 Keys are compared by their bits, so a copy is the same key.
 
 ## Why it matters
