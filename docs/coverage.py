@@ -34,8 +34,8 @@ bug reports, and what tells them here. {counts} {optional}
 
 Severity and check are those that the named program of the corpus is marked with; the tests hold every mark, line and
 all. The evidence is what the check reads. All of it is there with PyTorch;
-[what is judged in JAX, Keras and TensorFlow](reference/frameworks.md) has a table of its own. A row may have both: what tells it, and
-what of it nothing tells.
+[what is judged in JAX, Keras and TensorFlow](reference/frameworks.md) has a table of its own. A row may have both: what
+tells it, and what of it nothing tells.
 """
 
 TABLE = "| | fault | check | severity | evidence | proven by |\n|---|---|---|---|---|---|\n"
