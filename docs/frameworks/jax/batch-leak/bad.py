@@ -1,0 +1,37 @@
+import jax
+import optax
+from flax import nnx
+
+import smokestep
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        self.mix = nnx.Linear(6, 6, rngs=rngs)
+        self.head = nnx.Linear(6, 2, rngs=rngs)
+
+    def __call__(self, x):  # (batch, time, feature)
+        h = nnx.relu(self.mix(x)).reshape(x.shape[1], x.shape[0], x.shape[2])
+        return self.head(h.mean(0))
+
+
+def loss_fn(model, batch):
+    x, y = batch
+    return optax.softmax_cross_entropy_with_integer_labels(model(x), y).mean()
+
+
+def training():
+    model = Net(nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, optax.adam(1e-3), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer, batch):
+        loss, grads = nnx.value_and_grad(loss_fn)(model, batch)
+        optimizer.update(model, grads)
+        return loss
+
+    return smokestep.Training(
+        step,
+        (jax.random.normal(jax.random.key(1), (8, 5, 6)), jax.random.randint(jax.random.key(2), (8,), 0, 2)),
+        state=(model, optimizer),
+    )

@@ -1,0 +1,45 @@
+import jax
+import jax.numpy as jnp
+import optax
+
+import smokestep
+
+
+def critic_loss(params, batch):
+    state, action, value = batch
+    return jnp.mean((jnp.concatenate([state, action], 1) @ params["critic"] - value) ** 2)
+
+
+def actor_loss(params, batch):
+    state, action, value = batch
+    chosen = jnp.concatenate([state, state @ params["actor"]], 1)
+    return -(chosen @ params["critic"]).mean()
+
+
+def training():
+    params = {
+        "actor": 0.5 * jax.random.normal(jax.random.key(0), (3, 1)),
+        "critic": 0.5 * jax.random.normal(jax.random.key(1), (4, 1)),
+    }
+    acting, judging = optax.adam(1e-3), optax.adam(1e-3)
+
+    @jax.jit
+    def step(params, opt_states, batch):
+        grads = jax.grad(critic_loss)(params, batch)
+        updates, judged = judging.update(grads["critic"], opt_states["critic"])
+        params = {**params, "critic": optax.apply_updates(params["critic"], updates)}
+        grads = jax.grad(actor_loss)(params, batch)
+        updates, acted = acting.update(grads["actor"], opt_states["actor"])
+        params = {**params, "actor": optax.apply_updates(params["actor"], updates)}
+        return params, {"actor": acted, "critic": judged}
+
+    opt_state = {"actor": acting.init(params["actor"]), "critic": judging.init(params["critic"])}
+    return smokestep.Training(
+        step,
+        (
+            jax.random.normal(jax.random.key(2), (8, 3)),
+            jax.random.normal(jax.random.key(3), (8, 1)),
+            jax.random.normal(jax.random.key(4), (8, 1)),
+        ),
+        state=(params, opt_state),
+    )

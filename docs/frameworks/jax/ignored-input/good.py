@@ -1,0 +1,38 @@
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+import smokestep
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        self.start = nnx.Param(jnp.zeros((1, 8)))
+        self.out = nnx.Linear(8, 1, rngs=rngs)
+        self.rngs = rngs
+
+    def __call__(self, x):
+        return self.out(nnx.tanh(self.start + x))
+
+
+def loss_fn(model, batch):
+    x, y = batch
+    return jnp.mean((model(x) - y) ** 2)
+
+
+def training():
+    model = Net(nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, optax.adam(1e-3), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer, batch):
+        loss, grads = nnx.value_and_grad(loss_fn)(model, batch)
+        optimizer.update(model, grads)
+        return loss
+
+    return smokestep.Training(
+        step,
+        (jax.random.normal(jax.random.key(1), (6, 8)), jax.random.normal(jax.random.key(2), (6, 1))),
+        state=(model, optimizer),
+    )

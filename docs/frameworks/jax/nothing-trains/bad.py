@@ -1,0 +1,21 @@
+import jax
+import jax.numpy as jnp
+
+import smokestep
+
+
+def loss_fn(params, batch):
+    x, y = batch
+    return jnp.mean((x @ params["w"] - y) ** 2)
+
+
+def training():
+    params = {"w": 0.5 * jax.random.normal(jax.random.key(0), (4, 1))}
+
+    @jax.jit
+    def step(params, batch):
+        return params, loss_fn(params, batch)
+
+    return smokestep.Training(
+        step, (jax.random.normal(jax.random.key(1), (8, 4)), jax.random.normal(jax.random.key(2), (8, 1))), state=params
+    )

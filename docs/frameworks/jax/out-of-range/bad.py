@@ -1,0 +1,29 @@
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+import smokestep
+
+
+def loss_fn(model, batch):
+    x, y = batch
+    return jnp.mean((model(x) - y) ** 2)
+
+
+def training():
+    rngs = nnx.Rngs(0)
+    hidden, out = nnx.Linear(4, 16, rngs=rngs), nnx.Linear(16, 8, rngs=rngs)
+    model = nnx.Sequential(hidden, nnx.relu, out)
+    y = jax.random.uniform(jax.random.key(2), (8, 8))
+    optimizer = nnx.Optimizer(model, optax.adam(1e-3), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer, batch):
+        loss, grads = nnx.value_and_grad(loss_fn)(model, batch)
+        optimizer.update(model, grads)
+        return loss
+
+    return smokestep.Training(
+        step, (jax.random.normal(jax.random.key(1), (8, 4)), y), state=(model, optimizer), output_range=(0, 1)
+    )

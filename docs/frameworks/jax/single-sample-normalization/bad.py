@@ -1,0 +1,30 @@
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+import smokestep
+
+
+def loss_fn(model, batch):
+    x, y = batch
+    return jnp.mean((model(x) - y) ** 2)
+
+
+def training():
+    rngs = nnx.Rngs(0)
+    hidden, out = nnx.Linear(3, 4, rngs=rngs), nnx.Linear(4, 1, rngs=rngs)
+    model = nnx.Sequential(hidden, nnx.relu, out, nnx.LayerNorm(1, rngs=rngs))
+    optimizer = nnx.Optimizer(model, optax.adam(1e-3), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer, batch):
+        loss, grads = nnx.value_and_grad(loss_fn)(model, batch)
+        optimizer.update(model, grads)
+        return loss
+
+    return smokestep.Training(
+        step,
+        (jax.random.normal(jax.random.key(1), (8, 3)), jax.random.normal(jax.random.key(2), (8, 1))),
+        state=(model, optimizer),
+    )

@@ -1,0 +1,33 @@
+import jax
+import optax
+from flax import nnx
+
+import smokestep
+
+
+def training():
+    rngs = nnx.Rngs(0)
+    kernel_init = nnx.initializers.constant(0.05)
+    model = nnx.Sequential(
+        nnx.Linear(4, 16, kernel_init=kernel_init, rngs=rngs),
+        nnx.tanh,
+        nnx.Linear(16, 3, kernel_init=kernel_init, rngs=rngs),
+    )
+    optimizer = nnx.Optimizer(model, optax.adam(1e-2), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer, batch):
+        loss, grads = nnx.value_and_grad(loss_fn)(model, batch)
+        optimizer.update(model, grads)
+        return loss
+
+    return smokestep.Training(
+        step,
+        (jax.random.normal(jax.random.key(1), (8, 4)), jax.random.randint(jax.random.key(2), (8,), 0, 3)),
+        state=(model, optimizer),
+    )
+
+
+def loss_fn(model, batch):
+    x, y = batch
+    return optax.softmax_cross_entropy_with_integer_labels(model(x), y).mean()

@@ -1,0 +1,50 @@
+"""jax.grad differentiates the first argument, and that is the target network: the online one is handed zeros."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import smokestep
+
+
+def q_values(params, states):
+    return jnp.tanh(states @ params["w1"]) @ params["w2"]
+
+
+def td_loss(target, online, batch):
+    states, actions, rewards, following = batch
+    wanted = rewards + 0.99 * q_values(target, following).max(axis=1)
+    chosen = jnp.take_along_axis(q_values(online, states), actions[:, None], axis=1)[:, 0]
+    return jnp.mean((chosen - wanted) ** 2)
+
+
+def training(argnums):
+    lecun = jax.nn.initializers.lecun_normal()
+    online = {"w1": lecun(jax.random.key(0), (4, 16)), "w2": lecun(jax.random.key(1), (16, 2))}
+    optimizer = optax.sgd(0.01)
+
+    @jax.jit
+    def step(state, batch):
+        loss, grads = jax.value_and_grad(td_loss, argnums)(
+            state["target"], state["online"], batch
+        )  # BUG: frozen-parameter
+        updates, opt_state = optimizer.update(grads, state["opt"])
+        online = optax.apply_updates(state["online"], updates)
+        target = optax.incremental_update(online, state["target"], 0.01)
+        return {"online": online, "target": target, "opt": opt_state}, loss
+
+    keys = jax.random.split(jax.random.key(2), 4)
+    states, following = jax.random.normal(keys[0], (8, 4)), jax.random.normal(keys[1], (8, 4))
+    batch = states, jax.random.randint(keys[2], (8,), 0, 2), jax.random.normal(keys[3], (8,)), following
+    state = {"online": online, "target": online, "opt": optimizer.init(online)}
+    return smokestep.Training(step, batch, state=state, trains=["online.*", "target.*"])
+
+
+def buggy():
+    return training(0)
+
+
+def fixed():
+    return training(1)
