@@ -14,6 +14,7 @@ from smokestep.evidence.beginnings import Beginnings
 from smokestep.evidence.declared import Declared
 from smokestep.evidence.feeds import Feeds
 from smokestep.evidence.flow import Flow
+from smokestep.evidence.keys import Keys
 from smokestep.evidence.loading import Loading
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.modes import Modes
@@ -48,6 +49,7 @@ class Recording:
     randomness: Randomness = Randomness()
     beginnings: Beginnings = Beginnings()
     feeds: Feeds = Feeds()
+    keys: Keys = Keys()
 
     @property
     def complete(self) -> int:
@@ -87,6 +89,7 @@ class Recording:
             ),
             declared=replace(self.declared, order=self.declared.order[:count]),
             randomness=replace(self.randomness, turns=within(self.randomness.turns)),
+            keys=replace(self.keys, uses=within(self.keys.uses)),
         )
 
 

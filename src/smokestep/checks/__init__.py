@@ -42,6 +42,7 @@ TABLE: tuple[str, ...] = (
     "loop.recreated_optimizer",
     "loop.repeated_randomness",
     "loop.repeated_update",
+    "loop.reused_key",
     "loop.schedule_pace",
     "loop.skipped_steps",
     "loop.stale_gradients",

@@ -140,7 +140,7 @@ class JaxWorld:
             recorder.turn = None
         seconds = time.perf_counter() - started
         return Assembly(
-            recorder.turns, first, {k: tuple(v) for k, v in tops.items()}, training, self._error, seconds
+            recorder.turns, first, {k: tuple(v) for k, v in tops.items()}, training, self._error, seconds, uses=recorder.uses
         ).recording()
 
     def _run(self, recorder: Recorder, batch: list[tuple[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from smokestep.backends.jax.naming import Held, Names, Path, source_of
 from smokestep.backends.jax.probe import most
 from smokestep.backends.jax.updates import Update, updates
 from smokestep.evidence.flow import Backward, Flow, Graph, Op, Value
+from smokestep.evidence.keys import Keys, Use
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.steps import Event, Group, Movement, Optimizer, Parameter, Steps
 from smokestep.findings import Line
@@ -32,9 +33,10 @@ class Assembly:
         error: tuple[BaseException, Line | None] | None,
         seconds: float,
         live: bool = False,
+        uses: Sequence[Use] = (),
     ) -> None:
         self.turns, self.leaves, self.training, self.error, self.seconds = turns, leaves, training, error, seconds
-        self.live = live
+        self.live, self.uses = live, uses
         aside = {path for path, leaf in leaves.items() if leaf.role != "leaf"}
         self.updates: list[list[Update]] = [updates(turn, tops, aside) for turn in turns]
         chosen = naming.differentiated(turns)
@@ -77,6 +79,7 @@ class Assembly:
                 set(self.names.statistics.values()),
             ),
             seconds=self.seconds,
+            keys=Keys(tuple(self.uses), True),
         )
 
     # ── the graph ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -195,7 +198,7 @@ class Assembly:
                 )
             for held in self.held:
                 for update in held.updates.get(turn.step, ()):
-                    names = self._given(turn, update, held)
+                    names = self._given(turn, update)
                     detail = {
                         "closure": False,
                         "closure_backwards": 0,
@@ -206,8 +209,10 @@ class Assembly:
             for update in changes:
                 if update.by_hand:
                     names = tuple(self.names.parameters[p] for p in update.applied if p in self.names.parameters)
+                    detail = {"applied": bool(update.applied)}
+                    names = names or self._given(turn, update)
                     if names:
-                        found.append(Event(update.index, turn.step, "manual", update.line, "", names))
+                        found.append(Event(update.index, turn.step, "manual", update.line, "", names, detail))
         if self.error:
             error, line = self.error
             last = max((event.index for event in found), default=0) + 1
@@ -225,7 +230,7 @@ class Assembly:
             )
         return tuple(unique[index] for index in sorted(unique))
 
-    def _given(self, turn: Turn, update: Update, held: Held) -> tuple[str, ...]:
+    def _given(self, turn: Turn, update: Update) -> tuple[str, ...]:
         """The parameters whose gradient an update was given, of those that a backward pass reached."""
         found = []
         for position, gradient in enumerate(turn.gradients):

@@ -45,8 +45,9 @@ class Group:
         return any(frame.function.split(".")[0] == function for frame in frames.calls(self.path)[0])
 
 
-def grouped(sketch: Sketch) -> list[Group | Step]:
-    """The operations in order, and the markers between them; JAX's own work on a marked function is left out."""
+def grouped(sketch: Sketch, inner: bool = False) -> list[Group | Step]:
+    """The operations in order, and the markers between them; JAX's own work on a marked function is left out, unless
+    it is itself a part of one (`inner`: a derivative within what is differentiated)."""
     found: list[Group | Step] = []
     current: Group | None = None
     site: Any = None
@@ -56,7 +57,7 @@ def grouped(sketch: Sketch) -> list[Group | Step]:
             found.append(step)
             current = None
             continue
-        if step.apart or step.effect:
+        if step.effect or (step.apart and not inner):
             continue
         calls, user = frames.calls(step.path)
         name, kind, frame = vocabulary.named(calls)

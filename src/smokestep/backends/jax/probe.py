@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from smokestep.backends.jax import keys
 from smokestep.backends.jax.groups import Group, grouped
 from smokestep.backends.jax.sketch import Plain, Sketch, Step, floating
 
@@ -31,6 +32,7 @@ class Body:
     requires: list[bool]
     measured: list[int] = field(default_factory=list)
     kept: list[int] = field(default_factory=list)
+    drawn: list[keys.Drawn] = field(default_factory=list)
     felt: list[int] = field(default_factory=list)
 
 
@@ -40,7 +42,7 @@ class Measured:
 
     peaks: dict[int, float] = field(default_factory=dict)
     whole: dict[int, np.ndarray] = field(default_factory=dict)
-    gradients: dict[int, tuple[float, float]] = field(default_factory=dict)
+    drawn: list[tuple[keys.Drawn, list[int]]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ def body_of(step: Step) -> Body:
         flags = each.carries(given) if each.carries else [any(given) and floating(inner.avals[m]) for m in each.makes]
         for made, flag in zip(each.makes, flags, strict=True):
             requires[made] = bool(flag) and floating(inner.avals[made])
-    body = Body(step, inner, grouped(inner), requires)
+    body = Body(step, inner, grouped(inner, inner=True), requires)
     values = {value for group in body.groups if isinstance(group, Group) for value in (*group.reads, *group.makes)}
     values |= {each for each in inner.outputs if not isinstance(each, Plain)} | set(inner.inputs)
     body.measured = [value for value in sorted(values) if measurable(inner.avals[value])]
@@ -76,6 +78,7 @@ def body_of(step: Step) -> Body:
             keep.update(group.reads if group.kind == "loss" else group.makes)
             keep.update(group.makes)
     keep.update(each for each in inner.outputs if not isinstance(each, Plain))
+    body.drawn = keys.uses(inner)
     body.kept = [v for v in sorted(keep) if measurable(inner.avals[v]) and _size(inner.avals[v]) <= KEPT]
     return body
 
@@ -157,27 +160,28 @@ class Probe:
             for value in (*group.reads, *group.makes)
         }
         self.kept = [v for v in sorted(keep) if measurable(found.avals[v]) and _size(found.avals[v]) <= KEPT]
+        self.drawn = keys.uses(found)
         self._run = jax.jit(self._compute, compiler_options=quickly())
 
     def __call__(self, given: Sequence[Any]) -> Ran:
         """Run it on these inputs."""
         outs, own, bodies, backwards = self._run(*given)
-        ran = Ran(outs, _told(self.measured, self.kept, own), {}, {})
+        ran = Ran(outs, _told(self.measured, self.kept, self.drawn, own), {}, {})
         for number, raw in zip(self.bodies, bodies, strict=True):
             body = self.bodies[number]
-            ran.bodies[number] = _told(body.measured, body.kept, raw)
+            ran.bodies[number] = _told(body.measured, body.kept, body.drawn, raw)
         for (number, at), (table, cts) in zip(self.linked.items(), backwards, strict=True):
             ran.backwards[number] = gradients_told(self.bodies[at], table), [most(c) for c in cts]
         return ran
 
     def _compute(self, *given: Any) -> Any:
         env = self.sketch.run(given)
-        own = _measures(env, self.measured, self.kept)
+        own = measures(env, self.measured, self.kept, self.drawn)
         bodies, backwards = [], []
         operands: dict[int, list[Any]] = {}
         for number, body in self.bodies.items():
             operands[number] = [each.value if isinstance(each, Plain) else env[each] for each in body.step.reads]
-            bodies.append(_measures(body.sketch.run(operands[number]), body.measured, body.kept))
+            bodies.append(measures(body.sketch.run(operands[number]), body.measured, body.kept, body.drawn))
         for number, at in self.linked.items():
             step = self.sketch.steps[number]
             cts = [
@@ -188,16 +192,25 @@ class Probe:
         return self.sketch.results(env), own, bodies, backwards
 
 
-def _measures(env: dict[int, Any], measured: list[int], kept: list[int]) -> Any:
-    return [_peak(env[value]) for value in measured], [env[value] for value in kept]
+def measures(env: dict[int, Any], measured: list[int], kept: list[int], drawn: list[keys.Drawn]) -> Any:
+    """What is brought back of the values of a run."""
+    return (
+        [_peak(env[value]) for value in measured],
+        [env[value] for value in kept],
+        [keys.bits(env[each.value]) for each in drawn],
+    )
 
 
-def _told(measured: list[int], kept: list[int], raw: Any) -> Measured:
-    peaks, whole = raw
+def _told(measured: list[int], kept: list[int], drawn: list[keys.Drawn], raw: Any) -> Measured:
+    peaks, whole, bits = raw
     return Measured(
         dict(zip(measured, map(most, peaks), strict=True)),
         {value: np.asarray(each) for value, each in zip(kept, whole, strict=True)},
+        [(use, keys.told(each)) for use, each in zip(drawn, bits, strict=True)],
     )
+
+
+measured_of = _told
 
 
 def gradients_told(body: Body, table: Any) -> dict[int, tuple[float, float]]:

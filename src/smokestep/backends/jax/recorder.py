@@ -14,12 +14,13 @@ import jax
 import numpy as np
 from jax._src import core
 
-from smokestep.backends.jax import frames, trees, vocabulary
+from smokestep.backends.jax import frames, keys, trees, vocabulary
 from smokestep.backends.jax.cells import Arithmetic, Backed, Cell, Differentiation, Gradient, Made, Turn
 from smokestep.backends.jax.groups import Group, grouped
 from smokestep.backends.jax.hooks import Hooks
 from smokestep.backends.jax.markers import backward_p, forward_p, results_p
-from smokestep.backends.jax.probe import Body, Measured, Probe, Ran, body_of, felt, gradients_told, most, quickly
+from smokestep.backends.jax.probe import Body, Measured, Probe, Ran, body_of, felt, gradients_told, measured_of, measures, most, quickly
+from smokestep.evidence.keys import Use
 from smokestep.backends.jax.sketch import Plain, Sketch, Step, _file, floating, marked, sketch
 
 _probes: dict[int, tuple[Any, Probe]] = {}  # by the identity of a traced program, which is kept
@@ -43,7 +44,7 @@ class Recorder:
         self.paths: list[frames.Path] = []
         self.runs: dict[int, Differentiation] = {}
         self.batch: list[tuple[str, Any]] = []
-        self.failure = ""
+        self.uses: list[Use] = []
         self.hooks = Hooks(self.jit, self.eager, self.opaque, evaluator)
 
     # ── the bounds of a step ───────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +101,7 @@ class Recorder:
         found = self.known.get(key_of(array))
         if found is not None:
             return found
-        for label, each in self.batch:
+        for _, each in self.batch:
             if _same(array, each):
                 found = self.known[key_of(array)] = self.known[key_of(each)]
                 self.kept.append(array)
@@ -215,6 +216,11 @@ class Recorder:
             made.append(number)
         step.makes = tuple(made)
         self.pending.steps.append(step)
+        kind = keys.kind_of(step)
+        key = next((each for each in arguments if keys.is_key(each, step)), None)
+        if kind is not None and key is not None:
+            with self.hooks.apart():
+                self._used(kind, keys.name_of(step), tuple(getattr(outs[0], "shape", ())), keys.told(keys.bits(key)), step.path)
 
     def flush(self) -> None:
         """Tell the eager operations that are waiting."""
@@ -256,6 +262,7 @@ class Recorder:
         ids = {number: self.value_of(array) for number, array in zip(found.inputs, arguments, strict=True)}
         ids |= {number: self.value_of(array) for number, array in found.constants.items()}
         runs: dict[int, Differentiation] = {}
+        self._keys(found, ran.own, path)
         places = {id(step): number for number, step in enumerate(found.steps)}
         for group in probe.groups:
             if isinstance(group, Group):
@@ -288,7 +295,7 @@ class Recorder:
     ) -> None:
         turn = self.turn
         assert turn is not None
-        reads = tuple(ids[each] for each in group.reads if each in ids)
+        reads = tuple(ids[each] for each in group.reads if ids.get(each, -1) >= 0)
         taint = 0
         for each in reads:
             taint |= turn.taint.get(each, 0)
@@ -306,7 +313,7 @@ class Recorder:
             if taint:
                 turn.taint[cell.id] = taint
         for number in group.reads:
-            if number in measured.whole and number in ids:
+            if number in measured.whole and ids.get(number, -1) >= 0:
                 turn.cells[ids[number]].whole = measured.whole[number]
         for step in group.steps:  # what only the group itself reads has no value of its own
             for number in step.makes:
@@ -329,7 +336,7 @@ class Recorder:
                 path,
                 module_of(group.module),
                 body is not None,
-                {k: v for k, v in group.args.items()},
+                dict(group.args),
                 group.outer,
                 group.label,
                 group.opaque,
@@ -367,6 +374,7 @@ class Recorder:
         for number, array in found.constants.items():
             ids[number] = self.value_of(array)
         line = frames.lines(path)[0]
+        self._keys(found, measured, path)
         for group in body.groups:
             if isinstance(group, Group):
                 self._group(group, ids, measured, found, path, body, index)
@@ -390,6 +398,23 @@ class Recorder:
         turn.forwards.append(run)
         self.runs[params["key"]] = run
         return run
+
+    def _keys(self, found: Sketch, measured: Measured, outer: frames.Path) -> None:
+        """Tell the uses of random keys."""
+        for drawn, each in measured.drawn:
+            step = found.steps[drawn.step]
+            self._used(drawn.kind, drawn.name, drawn.shape, each, (*step.path, *outer), module_of(step.module))
+
+    def _used(
+        self, kind: Any, name: str, shape: tuple[int, ...], bits: list[int], path: frames.Path, module: str = ""
+    ) -> None:
+        line, own = frames.lines(path)
+        assert self.turn is not None
+        for key in bits:
+            caller = own[0] if own else line
+            self.uses.append(
+                Use(next(self.serial), self.turn.step, key, kind, name, shape, line, caller, module, self.turn.name)
+            )
 
     def _join(self, step: Step, ids: dict[int, int], run: Differentiation | None) -> None:
         """What comes out of a differentiated function is what its body made."""
@@ -586,19 +611,12 @@ def eager_body(params: dict[str, Any]) -> tuple[Body, Any]:
         )
         body = body_of(step)
         compiled = jax.jit(
-            lambda *given: (
-                [_value(env[v]) for env in (inner.run(given),) for v in body.measured],
-                [env[v] for env in (inner.run(given),) for v in body.kept],
-            ),
+            lambda *given: measures(inner.run(given), body.measured, body.kept, body.drawn),
             compiler_options=quickly(),
         )
 
         def run(given: Sequence[Any]) -> Measured:
-            peaks, whole = compiled(*given)
-            return Measured(
-                {v: most(each) for v, each in zip(body.measured, peaks, strict=True)},
-                {v: np.asarray(each) for v, each in zip(body.kept, whole, strict=True)},
-            )
+            return measured_of(body.measured, body.kept, body.drawn, compiled(*given))
 
         if len(_bodies) >= MOST:
             _bodies.pop(next(iter(_bodies)))
@@ -615,12 +633,6 @@ def felt_compiled(body: Body, batched: int) -> Any:
     if where not in _felt:
         _felt[where] = body, jax.jit(lambda o, c: felt(body, o, c, batched), compiler_options=quickly())
     return _felt[where][1]
-
-
-def _value(array: Any) -> Any:
-    from smokestep.backends.jax.probe import _peak
-
-    return _peak(array)
 
 
 def _places(jaxpr: Any) -> str:

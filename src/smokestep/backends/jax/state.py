@@ -1,4 +1,4 @@
-"""State: the process-wide settings of JAX, taken and put back. JAX has no global generator, so there is none to seed."""
+"""State: the process-wide settings of JAX, taken and put back. It has no global generator, so none is seeded."""
 
 from __future__ import annotations
 

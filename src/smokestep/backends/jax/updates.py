@@ -62,6 +62,10 @@ def updates(turn: Turn, tops: Iterable[Path], aside: Set[Path] = frozenset()) ->
     _applied(turn, merged, aside)
     for update in merged:
         update.rate = _rate(turn, update)
+        if not update.applied:
+            update.line = _end(turn, update) or update.line
+    if not any(update.applied for update in merged):
+        merged += _unmerged(turn, merged)
     return sorted(merged, key=lambda each: each.index)
 
 
@@ -158,3 +162,32 @@ def _rate(turn: Turn, update: Update) -> float | None:
             found.append(scalars[0].peak)
             break
     return found[0] if found else None
+
+
+def _end(turn: Turn, update: Update) -> Line | None:
+    """The line of the last work on what an update gave."""
+    made = {value for position in update.members for value in turn.arithmetic[position].makes}
+    line = None
+    for each in turn.arithmetic:
+        if made.intersection(each.reads) and (each.id > update.index or each.applying):
+            made.update(each.makes)
+            line = _line(each)
+    return line
+
+
+def _unmerged(turn: Turn, found: list[Update]) -> list[Update]:
+    """New parameters that were computed by hand, in a step that leaves all as they were."""
+    entered = set(turn.entered.values())
+    made: dict[Line | None, Update] = {}
+    for each in turn.arithmetic:
+        if each.optimizing or each.name not in ("add", "sub") or len(each.reads) != 2 or not each.makes:
+            continue
+        old, other = (each.reads if each.reads[0] in entered else each.reads[::-1])
+        shape = turn.cells[each.makes[0]].shape
+        if old in entered and turn.taint.get(other) and not turn.taint.get(old) and turn.cells[old].shape == shape:
+            if turn.cells[old].source is None:
+                continue
+            line = _line(each)
+            update = made.setdefault(line, Update(each.id, line, by_hand=True))
+            update.index, update.given = max(update.index, each.id), update.given | turn.taint[other]
+    return [] if any(update.top is not None for update in found) else list(made.values())

@@ -68,30 +68,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
+from smokestep.evidence.fate import abridged
 from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Open, Place
 
 
 @check(severity="defect", since="0.2", explains=("nothing-trains", "lost-update", "no-step"))
 def unapplied_update(steps: Steps) -> Iterator[Said]:
-    """Tells every optimizer whose updates led nowhere in each step that computed some."""
-    made = [event for event in steps.of("update") if "applied" in event.detail]
+    """Tells every optimizer, or line of one's own, whose updates led nowhere in each step that computed some."""
+    made = [event for event in steps.of("update", "manual") if "applied" in event.detail]
     if not made:
         yield NotApplicable("no optimizer returns its updates: those here change the parameters themselves")
         return
     moved = {move.parameter for move in steps.movements if move.update}
-    for optimizer in steps.optimizers:
-        own = [event for event in made if event.subject == optimizer.name]
-        names = tuple(name for group in optimizer.groups for name in group.parameters)
-        if not own or any(event.detail["applied"] for event in own) or moved & set(names):
+    for subject in dict.fromkeys(event.subject for event in made):
+        own = [event for event in made if event.subject == subject]
+        names = tuple(dict.fromkeys(name for event in own for name in event.parameters))
+        if any(event.detail["applied"] for event in own) or moved & set(names) or not names:
             continue
-        if len(own) == 1:
-            yield Open("one update was recorded, and it was not applied: a loop may compute some in advance")
+        if len({event.step for event in own}) == 1:
+            yield Open("updates were computed in one step alone, and not applied: a loop may compute some in advance")
             continue
         yield Finding(
-            f"{len(own)} updates were computed for {len(names)} parameters, and none of them reached a parameter: "
-            "the step leaves the old ones",
-            where=Place.of(optimizer.name, own[0].line),
+            f"{abridged(names)}: {len(own)} updates were computed in {steps.count} steps, and none of them reached "
+            "what the step leaves: it leaves the old parameters",
+            where=Place.of(abridged(names), own[0].line),
             cause=own[0].line,
             hint="assign what `optax.apply_updates(params, updates)` returns, and return it from the step",
             subjects=names,
