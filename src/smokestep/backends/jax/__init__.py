@@ -18,6 +18,8 @@ from smokestep.backends.jax import frames, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.hooks import hooked
+from smokestep.backends.jax.lab import JaxLab
+from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
@@ -46,7 +48,6 @@ WORDS: tuple[tuple[str, str], ...] = (  # what a finding says of torch, and what
     ("backward passes", "gradient computations"),
     ("backward pass", "gradient computation"),
 )
-NO_LAB = "model calls are not made again for JAX yet, so what needs an experiment was not tried"
 
 
 def describe() -> Mapping[str, str]:
@@ -57,8 +58,9 @@ def describe() -> Mapping[str, str]:
 class JaxWorld:
     """One private world: the training, built afresh or to be put back, and its one recording."""
 
-    def __init__(self, training: Training, steps: int) -> None:
-        self._training, self._steps = training, steps
+    def __init__(self, training: Training, steps: int, factory: Callable[[], Training] | None = None) -> None:
+        self._training, self._steps, self._factory = training, steps, factory
+        self._lab: JaxLab | None = None
         self._recorder = Recorder()
         self._recording: Recording | None = None
         self._error: tuple[BaseException, Line | None] | None = None
@@ -76,8 +78,12 @@ class JaxWorld:
         return self._error[0] if self._error else None
 
     def lab(self) -> Lab:
-        """Not offered yet."""
-        raise NotOffered(NO_LAB)
+        """Where the recorded models can be run again."""
+        recording = self.recording()
+        if self._lab is None:
+            kept = Kept(self._training, self._state)
+            self._lab = JaxLab(self._recorder.turns, recording.flow, kept, self._factory, recording.complete)
+        return self._lab
 
     def loaders(self) -> tuple[Loader, ...]:
         """None: JAX has no data loader of its own."""
@@ -162,7 +168,7 @@ class JaxWorld:
 def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: int) -> Iterator[JaxWorld]:
     """A private world for a training: built by its factory, else run in place and put back afterwards."""
     training = subject if isinstance(subject, Training) else subject()
-    yield JaxWorld(training, steps)
+    yield JaxWorld(training, steps, None if isinstance(subject, Training) else subject)
 
 
 @contextmanager

@@ -15,9 +15,8 @@ from smokestep.backends.jax.sketch import Plain, Step
 
 # What a model may still do with its last layer's result: one operand, a row stays a row.
 TAIL = frozenset(
-    "relu relu6 gelu silu swish tanh sigmoid hard_tanh hard_sigmoid softplus elu leaky_relu celu selu softmax exp "
-    "reshape view squeeze unsqueeze expand broadcast_to flatten permute transpose to convert_element_type "
-    "copy neg mul div add sub clamp __getitem__ select identity".split()
+    "relu relu6 gelu silu swish tanh sigmoid hard_tanh hard_sigmoid softplus elu leaky_relu celu selu softmax "
+    "reshape view squeeze unsqueeze flatten permute transpose to clone __getitem__ identity".split()
 )
 
 

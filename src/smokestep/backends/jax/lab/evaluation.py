@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import jax
-from jax._src import prng
 
 _context = jax.make_user_context() if hasattr(jax, "make_user_context") else None  # traces of other modes are kept apart
+PRNG = ("jax._src.random.prng", "jax._src.prng")  # where random bits are made, in this version and the one before
 DROPOUTS = (
     ("flax.linen.stochastic", "Dropout"),
     ("flax.nnx.nn.stochastic", "Dropout"),
@@ -34,7 +34,8 @@ def evaluating(*, normalization: bool, seed: int = 0) -> Iterator[None]:
             _patch(stack, "flax.linen.normalization", "BatchNorm", "__call__", _linen)
             _patch(stack, "flax.nnx.nn.normalization", "BatchNorm", "__call__", _nnx)
             _patch(stack, "equinox.nn._batch_norm", "BatchNorm", "__call__", _equinox)
-        if seed:
+        prng = next((m for name in PRNG if (m := sys.modules.get(name)) and hasattr(m, "random_bits")), None)
+        if seed and prng is not None:
             original = prng.random_bits
             stack.callback(setattr, prng, "random_bits", original)
             prng.random_bits = lambda keys, *args, **kwargs: original(

@@ -77,7 +77,7 @@ class Kept:
         containers = [(each, each.copy()) for root in self.roots() for each in _containers(root)]
         nodes = list({id(each): each for each in _nodes(self.living())}.values())
         variables = [(each, each.get_raw_value()) for each in nodes if hasattr(each, "set_raw_value")]
-        attributes = [(each, dict(vars(each))) for each in nodes if hasattr(each, "__dict__")]
+        attributes = [(each, dict(vars(each))) for each in nodes if trees.is_living(each) and hasattr(each, "__dict__")]
         try:
             yield
         finally:
@@ -123,7 +123,7 @@ def _nodes(living: list[Any]) -> list[Any]:
         return []
     from flax import nnx
 
-    return [node for each in living for _, node in nnx.iter_graph(each)]
+    return [node for each in living for _, node in nnx.iter_graph(each) if not isinstance(node, type)]
 
 
 def _containers(tree: Any, depth: int = 0) -> Iterator[Any]:

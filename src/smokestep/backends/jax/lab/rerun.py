@@ -51,12 +51,15 @@ class Heard:
 @dataclass(slots=True)
 class Listener:
     """Listens to one run of a step. `want`: the position of the differentiated function whose model is wanted, None for
-    the losses of all. `given`: the arrays of the batch."""
+    the losses of all. `given`: the arrays of the batch. `answer`: gives what the wanted model answers instead, by shape
+    and type; its loss is then told."""
 
     given: Sequence[Any]
     own: frozenset[int]  # identities of the arrays of the state
     want: int | None = None
     everything: bool = False
+    answer: Callable[[Any], Any] | None = None
+    drew: bool = False
     heard: Heard | None = None
     count: int = 0
     losses: list[float] = field(default_factory=list)
@@ -92,6 +95,7 @@ class Listener:
                 at = places[self.want - self.count]
                 self.model(found, at, arguments, data, closed)
             self.count += len(places)
+            self.drew = self.drew or _draws(closed.jaxpr)
             outs, losses = self.whole(found, closed)(*arguments)
             self.losses += [float(np.real(np.asarray(each).reshape(()))) for each in losses]
             return list(outs)
@@ -124,6 +128,15 @@ class Listener:
         inputs = {n for n, read in zip(step.body.inputs, step.reads, strict=True) if read in moved}
         model = frontier(body, inputs)
         if model is None:
+            raise Caught
+        if self.answer is not None:
+            replied = _replied(body, model)
+
+            def reply(answer: Any, *given: Any) -> list[Any]:
+                return replied(answer, *_operands(step, found.run(given)))
+
+            key: Any = (id(closed.jaxpr), "reply", at)
+            self.told(_kept(key, closed, lambda: jax.jit(reply, compiler_options=quickly())), body, model, arguments)
             raise Caught
         wanted = _wanted(body, model, self.everything)
 
@@ -164,6 +177,7 @@ class Listener:
         if self.want is not None and self.count != self.want:
             return
         text = f"{params['counted']}{params['roots']}{closed}"
+        self.drew = self.drew or "random_bits" in text or "threefry" in text
         body = _kept((text, "body"), None, lambda: _body(closed, params))
         if self.want is None:
             roots = _kept((text, "roots"), None, lambda: jax.jit(
@@ -177,7 +191,10 @@ class Listener:
         flags = self.data(arguments)
         inputs = {n for n, flag in zip(body.sketch.inputs, flags, strict=True) if flag}
         model = frontier(body, inputs)
-        if model is not None:
+        if model is not None and self.answer is not None:
+            run = _kept((text, "reply"), None, lambda: jax.jit(_replied(body, model), compiler_options=quickly()))
+            self.told(run, body, model, arguments)
+        elif model is not None:
             wanted = _wanted(body, model, self.everything)
 
             def compute(*given: Any) -> list[Any]:
@@ -189,6 +206,23 @@ class Listener:
             values = dict(zip(wanted, run(*arguments), strict=True))
             self.heard = Heard(body, model, values, frames.of_stack(3), "random_bits" in text or "threefry" in text)
         raise Caught
+
+    def told(self, run: Any, body: Body, model: Frontier, arguments: Sequence[Any]) -> None:
+        """The losses for another answer of the model."""
+        if len(model.outputs) != 1 or self.answer is None:
+            return
+        losses = run(self.answer(body.sketch.avals[model.outputs[0]]), *arguments)
+        self.losses += [float(np.real(np.asarray(each).reshape(()))) for each in losses if each.size == 1]
+
+
+def _replied(body: Body, model: Frontier) -> Callable[..., list[Any]]:
+    """The results of a differentiated function for another answer of the model in it."""
+
+    def compute(answer: Any, *given: Any) -> list[Any]:
+        env = body.sketch.run(given, lambda number, value: answer if number == model.outputs[0] else value)
+        return _roots(body.sketch, env, body.step.params["roots"])
+
+    return compute
 
 
 def _body(closed: Any, params: dict[str, Any]) -> Body:
@@ -268,4 +302,5 @@ def stepped(kept: Kept, name: str, batch: Any, listener: Listener) -> Stepped:
         returned=running.scalar(rest) if error is None else None,
         error=facts.told(error) if error is not None else "",
         error_line=line,
+        drew=listener.drew,
     )
