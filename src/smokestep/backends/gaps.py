@@ -16,7 +16,7 @@ _VALUES = NotApplicable(
 _CALLS = Open("what belongs to one call of a model is not told apart in JAX yet")
 _BEGINNINGS = Open("what the parameters held before the first step is not compared in JAX yet")
 _ACTIVATIONS = Open("the single units of an activation are not looked at in JAX yet")
-_MODES = Open("in which mode layers ran is not read off in JAX yet")
+_MODES = Open("a dropout that is switched off leaves no trace in a JAX program, so its mode is not seen yet")
 _LOADERS = NotApplicable("JAX has no data loader of its own")
 _SCHEDULES = NotApplicable("an Optax schedule counts the updates itself: there is no call of its own to misplace")
 
@@ -27,15 +27,12 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "constant-input": _CALLS,
     "constant-output": _CALLS,
     "dead-units": _ACTIVATIONS,
-    "drifting-statistics": _MODES,
     "early-scheduler": _SCHEDULES,
     "empty-clip": NotApplicable("clipping is a part of the optimizer there, and is given all gradients"),
     "foreign-parameters": _CALLS,
-    "frozen-statistics": _MODES,
     "growing-graph": NotApplicable("in JAX a result holds no history that could grow"),
     "identical-twins": _BEGINNINGS,
     "ignored-input": _CALLS,
-    "inference-normalization": _MODES,
     "loose-loading": NotApplicable("a tree of other structure cannot be loaded loosely into a JAX state"),
     "missing-nonlinearity": Open("layers written as `x @ w + b` are not told from other products in JAX yet"),
     "misplaced-clip": NotApplicable("clipping is a part of the optimizer there, and comes before its update"),
@@ -49,7 +46,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "reversed-momentum": Open("the momentum of running statistics is not read off in JAX yet"),
     "saturated-units": _ACTIVATIONS,
     "schedule-pace": _SCHEDULES,
-    "single-sample-normalization": _MODES,
     "skipped-steps": NotApplicable("JAX has no gradient scaler of its own"),
     "stale-gradients": _VALUES,
     "stale-optimizer": NotApplicable("an Optax optimizer holds no parameters: they are handed to it at each update"),

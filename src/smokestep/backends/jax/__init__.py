@@ -21,13 +21,14 @@ from smokestep.backends.jax.hooks import hooked
 from smokestep.backends.jax.lab import JaxLab
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.recorder import Recorder
+from smokestep.backends.jax.snapshot import preserved
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
 from smokestep.findings import Line, NotApplicable, Open
 from smokestep.training import Training
 from smokestep.world import NotOffered, Recording
 
-__all__ = ["LOOP", "live", "open_world"]
+__all__ = ["LOOP", "StopWatching", "live", "open_world"]
 
 LOOP = ("forward", "backward", "update")  # the events of a plain step
 WORDS: tuple[tuple[str, str], ...] = (  # what a finding says of torch, and what is said in JAX instead
@@ -65,7 +66,8 @@ class JaxWorld:
         self._recording: Recording | None = None
         self._error: tuple[BaseException, Line | None] | None = None
         self._state = training.state
-        self._holders = trees.holders(list(training.steps.values()))
+        self.lost: list[str] = []
+        self.holders = trees.holders(list(training.steps.values()))
 
     def recording(self) -> Recording:
         """Run the step and record it; the same recording on every call."""
@@ -91,7 +93,7 @@ class JaxWorld:
 
     def fingerprint_changes(self) -> tuple[str, ...]:
         """Names of the user's objects that differ after the world was closed."""
-        return ()
+        return tuple(dict.fromkeys(self.lost))
 
     def describe(self) -> Mapping[str, str]:
         """The framework and its version."""
@@ -124,7 +126,7 @@ class JaxWorld:
             roots.append(((), self._state))
         for word, things in (("model", training.model), ("optimizer", training.optimizer)):
             roots += [((name or word,), thing) for name, thing in things.items()]
-        roots += [((holder.name,) if holder.name else (), holder.read()) for holder in self._holders]
+        roots += [((holder.name,) if holder.name else (), holder.read()) for holder in self.holders]
         return roots
 
     def _record(self) -> Recording:
@@ -168,11 +170,85 @@ class JaxWorld:
 def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: int) -> Iterator[JaxWorld]:
     """A private world for a training: built by its factory, else run in place and put back afterwards."""
     training = subject if isinstance(subject, Training) else subject()
-    yield JaxWorld(training, steps, None if isinstance(subject, Training) else subject)
+    world = JaxWorld(training, steps, None if isinstance(subject, Training) else subject)
+    roots = [training.state, training.batch, *training.model.values(), *training.optimizer.values()]
+    with preserved(roots, world.holders) as world.lost:
+        yield world
+
+
+class StopWatching(Exception):
+    """Enough has been seen of a script."""
+
+
+class JaxLive:
+    """A watch over the user's own loop."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder, self._recording = recorder, None
+        self._started = time.perf_counter()
+
+    def recording(self) -> Recording:
+        """What was recorded so far, as evidence; the recording is over."""
+        if self._recording is None:
+            recorder = self.recorder
+            recorder.close()
+            recorder.hooks.busy += 1
+            self._recording = watched(recorder, time.perf_counter() - self._started)
+        return self._recording
+
+    def lab(self) -> Lab:
+        """Not offered yet."""
+        raise NotOffered(
+            "a loop that is watched is run once; for this, hand over a function that builds the training"
+        )
+
+    def loaders(self) -> tuple[Loader, ...]:
+        """None: JAX has no data loader of its own."""
+        return ()
+
+    def describe(self) -> Mapping[str, str]:
+        """The framework and its version."""
+        return describe()
+
+    def gaps(self) -> Mapping[str, Open | NotApplicable]:
+        """What is not judged for JAX."""
+        return GAPS
+
+    def words(self) -> Sequence[tuple[str, str]]:
+        """How findings are worded for JAX."""
+        return WORDS
+
+
+def watched(recorder: Recorder, seconds: float) -> Recording:
+    """The steps of a watched loop as evidence: those of which it is known what they left."""
+    turns = [turn for turn in recorder.turns if turn.after]
+    if not turns and recorder.turns:
+        raise NotOffered("one step was seen and nothing after it, so what it left is not known")
+    leaves = {
+        path: trees.Leaf(path, array) for turn in turns for path, array in turn.before.items() if path in turn.after
+    }
+    return Assembly(turns, leaves, {}, None, None, seconds, live=True, uses=recorder.uses).recording()
+
+
+def _enough(steps: int, stopping: Callable[[], None] | None) -> Callable[[Recorder], None]:
+    """Ends a live recording when so many steps are complete."""
+
+    def wanted(recorder: Recorder) -> None:
+        # a step is complete when the next one has begun, and told what it left
+        if len(recorder.turns) <= steps:
+            return
+        if stopping is not None:
+            stopping()
+            raise StopWatching
+        recorder.hooks.busy += 1
+
+    return wanted
 
 
 @contextmanager
-def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[Any]:
-    """Watch the loop that runs in the block."""
-    raise NotOffered("a running loop of JAX is not watched yet: write a training (see `smokestep explain --guide`)")
-    yield
+def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[JaxLive]:
+    """Watch the loop that runs in the block. When enough has been seen, go on without recording; with `stopping`, call
+    it and raise StopWatching inside the loop, again at each further step if the loop swallows it."""
+    recorder = Recorder(_enough(steps, stopping))
+    with hooked(recorder.hooks):
+        yield JaxLive(recorder)

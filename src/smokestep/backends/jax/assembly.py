@@ -368,7 +368,7 @@ def _scale(value: Any) -> float:
 
 
 def _scalars(args: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in args.items() if isinstance(value, (bool, int, float, str, tuple))}
+    return {key: value for key, value in args.items() if isinstance(value, (int, float, str, tuple)) and " " not in key}
 
 
 _ = frames

@@ -52,7 +52,7 @@ def kind_of(step: Step) -> Literal["draw", "split"] | None:
     if step.primitive in DRAWS:
         return "draw"
     calls = frames.calls(step.path)[0]
-    if step.primitive == "jit" and step.library and any("jax/_src/random.py" in frames.library(f.file) for f in calls):
+    if step.primitive == "jit" and step.library and any(frames.library(f.file).startswith("jax/_src/random") for f in calls):
         return None if step.name in QUIET or "key" in step.name else "draw"
     return None
 
@@ -70,7 +70,7 @@ def is_key(aval: Any, step: Step) -> bool:
 def name_of(step: Step) -> str:
     """The function that the user called to draw."""
     for frame in frames.calls(step.path)[0]:
-        if frames.library(frame.file) == "jax/_src/random.py":
+        if frames.library(frame.file).startswith("jax/_src/random"):
             return frame.function.split(".")[0].lstrip("_")
     return step.name
 

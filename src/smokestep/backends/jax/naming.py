@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from smokestep.backends.jax import trees
+from smokestep.backends.jax import frames, trees
 from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.updates import Update
 
@@ -161,7 +161,7 @@ def optimizers(
             if mine is None:
                 mine = loose.get(update.line)
             if mine is None:
-                mine = loose[update.line] = Held("optimizer", "SGD", None)
+                mine = loose[update.line] = Held("optimizer", kind_at_work(update, turn), None)
             mine.updates.setdefault(turn.step, []).append(update)
             for position, gradient in enumerate(turn.gradients):
                 if update.given >> position & 1 and (source := source_of(turn, gradient.primal)) is not None:
@@ -177,6 +177,30 @@ def optimizers(
             each.name = f"{stem}_{int(number) + 1}" if number.isdigit() and stem else f"{each.name}_2"
         taken.add(each.name)
     return every
+
+
+WORK = {
+    "scale_by_adam": "Adam",
+    "scale_by_adamax": "Adamax",
+    "scale_by_amsgrad": "AMSGrad",
+    "scale_by_belief": "AdaBelief",
+    "scale_by_factored_rms": "Adafactor",
+    "scale_by_lion": "Lion",
+    "scale_by_rms": "RMSprop",
+    "scale_by_stddev": "RMSprop",
+    "scale_by_rss": "Adagrad",
+    "scale_by_adadelta": "Adadelta",
+    "scale_by_muon": "Muon",
+}
+
+
+def kind_at_work(update: Update, turn: Turn) -> str:
+    """The kind of an optimizer whose state is not in sight, by the functions that were at work."""
+    for position in update.members:
+        for frame in frames.calls(turn.arithmetic[position].path)[0]:
+            if (found := WORK.get(frame.function.split(".")[0])) is not None:
+                return found
+    return "SGD"
 
 
 def _nearest(held: list[Held], update: Update, turn: Turn, leaves: Mapping[Path, trees.Leaf]) -> Held | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from smokestep.backends.jax import keys
 from smokestep.backends.jax.groups import Group, grouped
-from smokestep.backends.jax.sketch import Plain, Sketch, Step, floating
+from smokestep.backends.jax.sketch import MARKERS, Plain, Sketch, Step, floating
 
 SMALL = 1 << 14  # entries up to which a value is brought back whole to be measured
 KEPT = 1 << 18  # entries of a value that is brought back whole
@@ -152,6 +152,8 @@ class Probe:
             if step.name == "backward":
                 values.update((*step.operands, *step.makes))
         values.update(found.inputs)
+        far = {made for step in found.steps if step.apart for made in step.makes}
+        values -= far
         self.measured = [value for value in sorted(values) if measurable(found.avals[value])]
         keep = {
             value
@@ -161,6 +163,7 @@ class Probe:
         }
         self.kept = [v for v in sorted(keep) if measurable(found.avals[v]) and _size(found.avals[v]) <= KEPT]
         self.drawn = keys.uses(found)
+        self.direct = self._direct()
         self._run = jax.jit(self._compute, compiler_options=quickly())
 
     def __call__(self, given: Sequence[Any]) -> Ran:
@@ -174,22 +177,99 @@ class Probe:
             ran.backwards[number] = gradients_told(self.bodies[at], table), [most(c) for c in cts]
         return ran
 
+    def _direct(self) -> bool:
+        """Whether what JAX makes of the marked functions need not be run: our own derivative gives the same values."""
+        found = self.sketch
+        runs: dict[int, Body] = {}
+        for number, step in enumerate(found.steps):
+            if step.body is not None:
+                runs[step.params["key"]] = self.bodies[number]
+            elif step.name in ("results", "backward"):
+                body = runs.get(step.params["key"])
+                if body is None or body.sketch.effects or (step.name == "backward" and number not in self.linked):
+                    return False
+                inner = body.sketch
+                sides = inner.outputs if step.name == "results" else inner.inputs
+                if step.name == "backward" and step.params["batched"] != body.step.params["batched"]:
+                    return False
+                for place, made in zip(step.params["places"], step.makes, strict=True):
+                    side = sides[place]
+                    if isinstance(side, Plain) or inner.avals[side].shape != found.avals[made].shape:
+                        return False
+                    if step.name == "backward" and side not in body.felt:
+                        return False
+        return True
+
     def _compute(self, *given: Any) -> Any:
-        env = self.sketch.run(given)
-        own = measures(env, self.measured, self.kept, self.drawn)
+        found = self.sketch
+        env: dict[int, Any] = dict(zip(found.inputs, given, strict=True)) | dict(found.constants)
+        runs: dict[int, Run] = {}
+        answered = {at for at in self.linked.values()}
         bodies, backwards = [], []
-        operands: dict[int, list[Any]] = {}
-        for number, body in self.bodies.items():
-            operands[number] = [each.value if isinstance(each, Plain) else env[each] for each in body.step.reads]
-            bodies.append(measures(body.sketch.run(operands[number]), body.measured, body.kept, body.drawn))
-        for number, at in self.linked.items():
-            step = self.sketch.steps[number]
-            cts = [
-                each.value if isinstance(each, Plain) else env[each] for each in step.reads[: step.params["counted"]]
-            ]
-            table = felt(self.bodies[at], operands[at], cts, step.params["batched"])
-            backwards.append((table, [_peak(each) for each in cts]))
-        return self.sketch.results(env), own, bodies, backwards
+        for number, step in enumerate(found.steps):
+            if step.effect or (step.apart and self.direct):
+                continue
+            operands = [each.value if isinstance(each, Plain) else env.get(each) for each in step.reads]
+            if step.body is not None:
+                body = self.bodies[number]
+                run = runs[number] = Run(body, operands, number in answered)
+                bodies.append(measures(run.env, body.measured, body.kept, body.drawn))
+                runs[-step.params["key"]] = run
+            elif step.name == "results" and step.primitive in MARKERS and self.direct:
+                inner = runs[-step.params["key"]]
+                outs = inner.body.sketch.results(inner.env)
+                env.update(zip(step.makes, (outs[place] for place in step.params["places"]), strict=True))
+            elif number in self.linked:
+                run = runs[self.linked[number]]
+                counted = step.params["counted"]
+                table, gradients = run.felt(operands[:counted], step.params["batched"])
+                backwards.append((table, [_peak(each) for each in operands[:counted]]))
+                made = operands[counted:]
+                if self.direct:
+                    made = [gradients[run.body.sketch.inputs[place]] for place in step.params["places"]]
+                env.update(zip(step.makes, made, strict=True))
+            else:
+                env.update(zip(step.makes, step.call(*operands), strict=True))
+        own = measures(env, self.measured, self.kept, self.drawn)
+        return found.results(env), own, bodies, backwards
+
+
+class Run:
+    """One run of a body within a program; `answered`: a backward pass follows."""
+
+    def __init__(self, body: Body, operands: Sequence[Any], answered: bool) -> None:
+        self.body, self.pull, sketch = body, None, body.sketch
+        if not answered or not body.felt:
+            self.env = sketch.run(operands)
+            return
+        inputs = set(sketch.inputs[: body.step.params["counted"]])
+        places = {value: index for index, value in enumerate(sketch.inputs)}
+        primals = {value: jnp.asarray(operands[places[value]]) for value in body.felt if value in inputs}
+        taps = {value: _zeros(sketch.avals[value]) for value in body.felt if value not in inputs}
+        roots = [
+            each
+            for each, root in zip(sketch.outputs, body.step.params["roots"], strict=True)
+            if root and (isinstance(each, Plain) or floating(sketch.avals[each]))
+        ]
+
+        def forward(primals: dict[int, Any], taps: dict[int, Any]) -> Any:
+            given = [primals.get(value, operand) for value, operand in zip(sketch.inputs, operands, strict=True)]
+            env = sketch.run(given, lambda value, x: x + taps[value] if value in taps else x)
+            return [jnp.asarray(each.value) if isinstance(each, Plain) else env[each] for each in roots], env
+
+        self.outs, self.pull, self.env = jax.vjp(forward, primals, taps, has_aux=True)
+
+    def felt(self, cts: Sequence[Any], batched: int) -> tuple[Any, dict[int, Any]]:
+        """The largest and the mean gradient of every value, and the gradients of what is differentiated."""
+        if self.pull is None:
+            return [], {}
+        pull: Any = self.pull
+        cts = [jnp.asarray(ct, out.dtype) for ct, out in zip(cts, self.outs, strict=True)]
+        for _ in range(max(batched - self.body.step.params["batched"], 0)):
+            pull = jax.vmap(pull)
+        primals, taps = pull(cts)
+        both = {**primals, **taps}
+        return [_slope(both[value]) for value in self.body.felt], primals
 
 
 def measures(env: dict[int, Any], measured: list[int], kept: list[int], drawn: list[keys.Drawn]) -> Any:
@@ -220,32 +300,7 @@ def gradients_told(body: Body, table: Any) -> dict[int, tuple[float, float]]:
 
 def felt(body: Body, operands: Sequence[Any], cts: Sequence[Any], batched: int) -> Any:
     """The largest and the mean gradient of every value of a body, for these gradients of its results."""
-    sketch, counted = body.sketch, body.step.params["counted"]
-    if not body.felt:
-        return []
-    inputs = set(sketch.inputs[:counted])
-    places = {value: index for index, value in enumerate(sketch.inputs)}
-    primals = {value: jnp.asarray(operands[places[value]]) for value in body.felt if value in inputs}
-    taps = {value: _zeros(sketch.avals[value]) for value in body.felt if value not in inputs}
-    roots = [
-        each
-        for each, root in zip(sketch.outputs, body.step.params["roots"], strict=True)
-        if root and (isinstance(each, Plain) or floating(sketch.avals[each]))
-    ]
-
-    def forward(primals: dict[int, Any], taps: dict[int, Any]) -> list[Any]:
-        given = [primals.get(value, operand) for value, operand in zip(sketch.inputs, operands, strict=True)]
-        env = sketch.run(given, lambda value, x: x + taps[value] if value in taps else x)
-        return [jnp.asarray(each.value) if isinstance(each, Plain) else env[each] for each in roots]
-
-    outs, pull = jax.vjp(forward, primals, taps)
-    extra = batched - body.step.params["batched"]
-    cts = [jnp.asarray(ct, out.dtype) for ct, out in zip(cts, outs, strict=True)]
-    for _ in range(max(extra, 0)):
-        pull = jax.vmap(pull)
-    found = pull(cts)
-    both = {**found[0], **found[1]}
-    return [_slope(both[value]) for value in body.felt]
+    return Run(body, operands, True).felt(cts, batched)[0]
 
 
 def _slope(value: Any) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ known by identity while their step lasts.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -32,7 +32,10 @@ MOST = 64  # of either kept
 class Recorder:
     """All that was heard. `turn` is the step that runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Callable[[Recorder], None] | None = None) -> None:
+        self.wanted = wanted  # of a loop that is watched: asked whenever a further step begins
+        self.sites: set[Any] = set()  # the differentiations of the step that runs
+        self.previous: tuple[Turn, dict[Any, int]] | None = None
         self.serial = itertools.count()
         self.turns: list[Turn] = []
         self.turn: Turn | None = None
@@ -45,6 +48,7 @@ class Recorder:
         self.runs: dict[int, Differentiation] = {}
         self.batch: list[tuple[str, Any]] = []
         self.uses: list[Use] = []
+        self.by_id: dict[int, Any] = {}
         self.hooks = Hooks(self.jit, self.eager, self.opaque, evaluator)
 
     # ── the bounds of a step ───────────────────────────────────────────────────────────────────────────────────
@@ -52,7 +56,7 @@ class Recorder:
         """A step begins, with these leaves."""
         self.turn = turn = Turn(len(self.turns), name, next(self.serial))
         self.turns.append(turn)
-        self.known, self.kept, self.runs = {}, [], {}
+        self.known, self.kept, self.runs, self.by_id = {}, [], {}, {}
         self.fresh()
         for path, leaf in state.items():
             turn.before[path] = leaf.value
@@ -76,6 +80,42 @@ class Recorder:
         self.turn = None
         self.known, self.kept, self.runs = {}, [], {}
 
+    def _turns(self, sites: Sequence[Any]) -> None:
+        """Of a loop that is watched: a step ends where a differentiation comes round again."""
+        if not sites:
+            return
+        if self.turn is None or self.sites.intersection(sites):
+            self.close()
+            assert self.wanted is not None
+            self.wanted(self)
+            if self.hooks.busy:
+                return
+            self.begin("", {}, ())
+            self.sites = set()
+        self.sites.update(sites)
+
+    def close(self) -> None:
+        """A step of a watched loop is over; what it left is known when the next one begins."""
+        if self.turn is not None:
+            self.flush()
+            self.previous = self.turn, self.known
+            self.turn = None
+
+    def _found(self, cell: Cell, name: str, array: Any, names: tuple[str, ...]) -> None:
+        """Of a loop that is watched: what is differentiated is a parameter, and says what the step before left."""
+        assert self.turn is not None
+        path = (*(part for part in name.split(".") if part),) or ("parameter",)
+        if path in self.turn.entered and self.turn.entered[path] != cell.id:
+            path = (f"tree{len([each for each in self.turn.entered if each[-len(path) :] == path]) + 1}", *path)
+        cell.source = path
+        self.turn.entered.setdefault(path, cell.id)
+        self.turn.before.setdefault(path, array)
+        if self.previous is not None and path in self.previous[0].before and path not in self.previous[0].after:
+            turn, known = self.previous
+            turn.after[path] = array
+            if (found := known.get(key_of(array))) is not None:
+                turn.left[path] = found
+
     def register(self, array: Any, kind: Any, name: str = "", source: tuple[str, ...] | None = None) -> Cell:
         """A value for an array that is there already."""
         assert self.turn is not None
@@ -86,6 +126,7 @@ class Recorder:
         if trees.is_array(array) and array.size and not trees.is_key(array):
             cell.peak = most(array) if array.size <= 1 << 20 else None
         self.known[key_of(array)] = cell.id
+        self.by_id[cell.id] = array
         self.kept.append(array)
         return cell
 
@@ -116,11 +157,11 @@ class Recorder:
 
     def jit(self, closed: Any, arguments: list[Any], name: str) -> list[Any] | None:
         """A compiled call."""
+        place = frames.library(_file(closed))
+        path = frames.of_stack(2)
+        self._turns(sites_of(closed.jaxpr) if self.wanted else ())
         if self.turn is None:
             return None
-        inner = closed
-        place = frames.library(_file(inner))
-        path = frames.of_stack(2)
         if place and not marked(closed.jaxpr) and place.startswith(("jax/_src/", "jax/", "optax/", "numpy/")):
             return self._library_call(closed, arguments, name, place, path)
         self.flush()
@@ -150,9 +191,11 @@ class Recorder:
 
     def eager(self, primitive: Any, arguments: tuple[Any, ...], params: dict[str, Any], run: Any) -> Any:
         """An eager operation."""
+        path = frames.of_stack(2)
+        if self.wanted and primitive is forward_p:
+            self._turns([(params["names"], frames.lines(path)[0])])
         if self.turn is None:
             return run()
-        path = frames.of_stack(2)
         if primitive is forward_p:
             self.flush()
             self._forward(arguments, params, path)
@@ -326,6 +369,9 @@ class Recorder:
                 Arithmetic(serial, group.name, reads, tuple(made), path, optimizing, applying, group.args)
             )
             return
+        args = dict(group.args)
+        if any(step.primitive.startswith("reduce_") for step in group.steps):
+            args["batch statistics"] = True
         turn.ops.append(
             Made(
                 serial,
@@ -336,7 +382,7 @@ class Recorder:
                 path,
                 module_of(group.module),
                 body is not None,
-                dict(group.args),
+                args,
                 group.outer,
                 group.label,
                 group.opaque,
@@ -357,6 +403,10 @@ class Recorder:
         for place, (number, operand) in enumerate(zip(found.inputs, operands, strict=True)):
             aval = found.avals[number]
             outer = turn.cells[operand] if operand is not None else None
+            if self.wanted and outer is not None and place < params["counted"]:
+                root = self._root_of(outer)
+                if root is not None and root.source is None and root.id in self.by_id:
+                    self._found(root, params["names"][place], self.by_id[root.id], params["names"])
             differentiated = place < params["counted"] and floating(aval)
             if outer is not None and not differentiated and outer.source is None:
                 ids[number] = outer.id
@@ -415,6 +465,18 @@ class Recorder:
             self.uses.append(
                 Use(next(self.serial), self.turn.step, key, kind, name, shape, line, caller, module, self.turn.name)
             )
+
+    def _root_of(self, cell: Cell) -> Cell | None:
+        """The value that stood at the beginning of the step, if a value is that, or a mere cast of it."""
+        assert self.turn is not None
+        for _ in range(6):
+            if cell.op is None:
+                return cell if cell.kind == "input" else None
+            op = next((each for each in self.turn.ops if each.id == cell.op), None)
+            if op is None or len(op.reads) != 1 or self.turn.cells[op.reads[0]].shape != cell.shape:
+                return None
+            cell = self.turn.cells[op.reads[0]]
+        return None
 
     def _join(self, step: Step, ids: dict[int, int], run: Differentiation | None) -> None:
         """What comes out of a differentiated function is what its body made."""
@@ -514,6 +576,19 @@ class Recorder:
             if found >= 0:
                 self.known[key_of(out)] = found
                 self.kept.append(out)
+
+
+def sites_of(jaxpr: Any) -> list[Any]:
+    """The differentiations in a program: what they are of, and where."""
+    found: list[Any] = []
+    for eqn in jaxpr.eqns:
+        if eqn.primitive is forward_p:
+            line = frames.lines(frames.of_traceback(eqn.source_info.traceback))[0]
+            found.append((eqn.params["names"], line))
+        else:
+            for inner in core.jaxprs_in_params(eqn.params):
+                found += sites_of(inner)
+    return found
 
 
 def module_of(stack: str) -> str:

@@ -54,11 +54,7 @@ class Step:
     body: Sketch | None = None
     effect: bool = False
     opaque: bool = False
-
-    @property
-    def apart(self) -> bool:
-        """Whether it is JAX's own work on a differentiated function."""
-        return APART in self.module and self.primitive not in MARKERS
+    apart: bool = False  # JAX's own work on a differentiated function
 
     @property
     def operands(self) -> tuple[int, ...]:
@@ -113,6 +109,11 @@ def sketch(closed: Any) -> Sketch:
         found.constants[env[var]] = value
     _Layout(found).walk(jaxpr, env, (), "")
     found.outputs = [_read(env, each) for each in jaxpr.outvars]
+    far: set[int] = set()
+    for step in found.steps:
+        if step.primitive not in MARKERS:
+            step.apart = APART in step.module or not far.isdisjoint(step.operands)
+            far.update(step.makes if step.apart else ())
     return found
 
 

@@ -165,7 +165,7 @@ def named(calls: Path) -> tuple[str, str, Frame | None]:
             if parts[0] in LOSSES:
                 return LOSSES[parts[0]], "loss", frame
         elif place.startswith(
-            ("jax/_src/numpy/", "jax/_src/nn/", "jax/_src/ops/", "jax/_src/scipy/", "jax/_src/random.py")
+            ("jax/_src/numpy/", "jax/_src/nn/", "jax/_src/ops/", "jax/_src/scipy/", "jax/_src/random")
         ):
             if "array_methods" in place or "array_creation" in place or parts[-1].startswith("__"):
                 if parts[-1] in ("__getitem__", "_getitem"):
