@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from smokestep.backends.jax import trees
+from smokestep.backends.jax.snapshot import preserved
 from smokestep.training import Training
 
 
@@ -73,28 +74,12 @@ class Kept:
     def preserved(self) -> Iterator[None]:
         """Put everything back at the end of the block."""
         state = self.state
-        values = [(holder, holder.read()) for holder in self.holders]
-        containers = [(each, each.copy()) for root in self.roots() for each in _containers(root)]
-        nodes = list({id(each): each for each in _nodes(self.living())}.values())
-        variables = [(each, each.get_raw_value()) for each in nodes if hasattr(each, "set_raw_value")]
-        attributes = [(each, dict(vars(each))) for each in nodes if trees.is_living(each) and hasattr(each, "__dict__")]
+        roots = [self.state, *self.training.model.values(), *self.training.optimizer.values()]
         try:
-            yield
+            with preserved(roots, self.holders):
+                yield
         finally:
             self.state = state
-            for each, before in attributes:
-                vars(each).clear()
-                vars(each).update(before)
-            for each, value in variables:
-                each.set_raw_value(value)
-            for each, before in containers:
-                if isinstance(each, dict):
-                    each.clear()
-                    each.update(before)
-                else:
-                    each[:] = before
-            for holder, value in values:
-                holder.write(value)
 
 
 def _replaced(tree: Any, other: Any, living: set[int]) -> Any:
@@ -125,11 +110,3 @@ def _nodes(living: list[Any]) -> list[Any]:
 
     return [node for each in living for _, node in nnx.iter_graph(each) if not isinstance(node, type)]
 
-
-def _containers(tree: Any, depth: int = 0) -> Iterator[Any]:
-    if depth > 6 or not isinstance(tree, (dict, list, tuple)):
-        return
-    if isinstance(tree, (dict, list)):
-        yield tree
-    for each in tree.values() if isinstance(tree, dict) else tree:
-        yield from _containers(each, depth + 1)
