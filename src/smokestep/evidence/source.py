@@ -99,14 +99,19 @@ def _statements(node: ast.AST) -> Iterator[ast.stmt]:
 
 def loss_sites(line: Line) -> int:
     """How often the statement at `line` calls one loss there, if it makes these calls all, and in one order; else 1."""
-    tree = _tree(line)
-    statement = _around(tree, line.line)[-1] if tree else None
+    return _loss_sites("".join(linecache.getlines(line.file)), line.line)
+
+
+@lru_cache(maxsize=256)
+def _loss_sites(text: str, number: int) -> int:
+    tree = _parsed(text)
+    statement = _around(tree, number)[-1] if tree else None
     if not isinstance(statement, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)):
         return 1
     nodes = list(ast.walk(statement))
     if any(isinstance(node, SOME_OR_MANY) for node in nodes):
         return 1
-    calls = [node.func for node in nodes if isinstance(node, ast.Call) and node.lineno == line.line]
+    calls = [node.func for node in nodes if isinstance(node, ast.Call) and node.lineno == number]
     called = Counter(name for name in map(ast.unparse, calls) if LOSS.search(name.rpartition(".")[2].lower()))
     return max(called.values()) if called else 1
 

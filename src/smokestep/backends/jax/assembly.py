@@ -37,9 +37,10 @@ class Assembly:
     ) -> None:
         self.turns, self.leaves, self.training, self.error, self.seconds = turns, leaves, training, error, seconds
         self.live, self.uses = live, uses
+        chosen = naming.differentiated(turns)
+        leaves = self.leaves = naming.with_statistics(leaves, turns, chosen)
         aside = {path for path, leaf in leaves.items() if leaf.role != "leaf"}
         self.updates: list[list[Update]] = [updates(turn, tops, aside) for turn in turns]
-        chosen = naming.differentiated(turns)
         self.chosen = chosen
         self.held: list[Held] = naming.optimizers(tops, leaves, turns, self.updates, chosen)
         everything = [path for each in self.held for path in each.holds if path not in aside]

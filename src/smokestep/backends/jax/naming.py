@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smokestep.backends.jax import frames, trees
@@ -60,6 +60,21 @@ def differentiated(turns: Iterable[Turn]) -> dict[Path, str]:
                 if source is not None:
                     found.setdefault(source, name)
     return found
+
+
+def with_statistics(
+    leaves: Mapping[Path, trees.Leaf], turns: Iterable[Turn], chosen: Mapping[Path, str]
+) -> dict[Path, trees.Leaf]:
+    """The leaves, those told as running statistics that a batch normalization reads and nothing differentiates."""
+    read: set[Path] = set()
+    for turn in turns:
+        for op in turn.ops:
+            if op.name == "batch_norm" and op.kind == "layer":
+                read.update(source for each in op.reads if (source := source_of(turn, each)) is not None)
+    return {
+        path: replace(leaf, role="statistic") if path in read and path not in chosen and leaf.role == "leaf" else leaf
+        for path, leaf in leaves.items()
+    }
 
 
 def source_of(turn: Turn, value: int) -> Path | None:

@@ -58,15 +58,9 @@ def all_optimizers() -> list[Optimizer]:
 
 def _alive(kind: type) -> list[Any]:
     """Every object of a kind; each class is asked once, as there are hundreds of thousands of objects."""
-    kinds: dict[type, bool] = {}
-    found = []
-    for each in gc.get_objects():
-        known = kinds.get(type(each))
-        if known is None:
-            known = kinds[type(each)] = issubclass(type(each), kind)
-        if known:
-            found.append(each)
-    return found
+    objects = gc.get_objects()
+    wanted = {each for each in set(map(type, objects)) if issubclass(each, kind)}
+    return [each for each in objects if type(each) in wanted]
 
 
 def children(module: nn.Module) -> Iterator[nn.Module]:
