@@ -35,7 +35,7 @@ def buggy():
     def sample(key, shape):
         first, second = jax.random.split(key)
         wide = jax.random.normal(first, shape) + 0.1 * jax.random.normal(second, shape)
-        return wide + 0.1 * jax.random.normal(key, shape)  # BUG: reused-key
+        return wide + 0.1 * jax.random.normal(key, shape)  # BUG?: reused-key
 
     return training(sample)
 

@@ -21,7 +21,7 @@ class Net(eqx.Module):
 
     def __call__(self, x, key):
         h = jax.nn.relu(self.first(x))
-        h = self.drop(h, key=key)  # BUG: reused-key
+        h = self.drop(h, key=key)  # BUG?: reused-key
         return self.last(h)
 
 

@@ -14,7 +14,7 @@ class Net(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         x = nn.relu(nn.Dense(32)(x))
-        x = nn.Dropout(0.3, deterministic=not train)(x)
+        x = nn.Dropout(0.3, deterministic=not train)(x)  # BUG?: reused-key
         return nn.Dense(3)(x)
 
 
@@ -32,7 +32,7 @@ def training(key_of):
         rngs = {"dropout": key_of(dropout_key, state.step)}
 
         def loss_fn(params):
-            logits = state.apply_fn({"params": params}, x, train=True, rngs=rngs)  # BUG: reused-key
+            logits = state.apply_fn({"params": params}, x, train=True, rngs=rngs)
             return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
         loss, grads = jax.value_and_grad(loss_fn)(state.params)

@@ -21,7 +21,7 @@ def dropout(key, x, rate=0.2):
 
 def one_key(params, key, x):
     x = dropout(key, jax.nn.relu(x @ params["w1"]))
-    x = dropout(key, jax.nn.relu(x @ params["w2"]))  # BUG: reused-key
+    x = dropout(key, jax.nn.relu(x @ params["w2"]))  # BUG?: reused-key
     return x @ params["w3"]
 
 

@@ -30,9 +30,9 @@ def buggy():
         logits = model(x)
 
         def loss_fn(model):
-            return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()  # BUG: detached-loss
+            return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
-        loss, grads = nnx.value_and_grad(loss_fn)(model)
+        loss, grads = nnx.value_and_grad(loss_fn)(model)  # BUG: nothing-trains
         optimizer.update(model, grads)
         return loss
 

@@ -36,7 +36,7 @@ def buggy():
     @jax.jit
     def train_step(state, batch):
         loss, grads = jax.value_and_grad(loss_of)(state.params, state, batch)
-        new_state = state.apply_gradients(grads=grads)  # BUG: no-step
+        new_state = state.apply_gradients(grads=grads)  # BUG: unapplied-update
         return state, loss
 
     return smokestep.Training(train_step, batch, state=state)

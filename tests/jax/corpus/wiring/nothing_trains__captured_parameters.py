@@ -25,7 +25,7 @@ def training(loss_of):
 
     @jax.jit
     def step(params, opt_state, batch):
-        loss, grads = jax.value_and_grad(loss_of(params, *batch))(params)
+        loss, grads = jax.value_and_grad(loss_of(params, *batch))(params)  # BUG: nothing-trains
         updates, opt_state = optimizer.update(grads, opt_state)
         return optax.apply_updates(params, updates), opt_state, loss
 
@@ -35,7 +35,7 @@ def training(loss_of):
 def buggy():
     def loss_of(params, x, y):
         def loss_fn(p):
-            return optax.softmax_cross_entropy_with_integer_labels(model(params, x), y).mean()  # BUG: detached-loss
+            return optax.softmax_cross_entropy_with_integer_labels(model(params, x), y).mean()
 
         return loss_fn
 

@@ -29,7 +29,7 @@ def buggy():
     def step(params, opt_state, batch):
         loss, grads = jax.value_and_grad(loss_fn)(params, batch)
         updates, opt_state = optimizer.update(grads, opt_state)
-        optax.apply_updates(params, updates)  # BUG: no-step
+        optax.apply_updates(params, updates)  # BUG: unapplied-update
         return params, opt_state, loss
 
     return smokestep.Training(step, batch, state=(params, optimizer.init(params)))

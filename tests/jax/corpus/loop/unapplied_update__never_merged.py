@@ -24,7 +24,7 @@ def parts():
             return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
         loss, grads = jax.value_and_grad(loss_fn)(params)
-        return jax.tree.map(lambda p, g: p - 0.1 * g, params, grads), loss  # BUG: no-step
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, grads), loss  # BUG: unapplied-update
 
     return model, updated, batch
 
