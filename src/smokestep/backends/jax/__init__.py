@@ -22,6 +22,7 @@ from smokestep.backends.jax.lab import JaxLab
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.snapshot import preserved
+from smokestep.backends.jax.words import WORDS
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
 from smokestep.findings import Line, NotApplicable, Open
@@ -31,24 +32,6 @@ from smokestep.world import NotOffered, Recording
 __all__ = ["LOOP", "StopWatching", "live", "open_world"]
 
 LOOP = ("forward", "backward", "update")  # the events of a plain step
-WORDS: tuple[tuple[str, str], ...] = (  # what a finding says of torch, and what is said in JAX instead
-    (
-        "move it out of `no_grad`, or leave the parameter out of the optimizer",
-        "compute it inside of the function that is differentiated",
-    ),
-    ("gradient is turned off", "it is computed outside of the function that is differentiated"),
-    ("`detach`", "`stop_gradient`"),
-    ("(x) - x).detach()", "(x) - x)"),
-    ("`torch.where`", "`jnp.where`"),
-    ("`torch.stack`", "`jnp.stack`"),
-    ("torch functions", "jax.numpy functions"),
-    ("call loss.backward() before optimizer.step()", "differentiate the loss, and apply the updates"),
-    ("no backward was called", "nothing was differentiated"),
-    ("requires_grad_(True)", "`jax.grad` with it among the arguments that are differentiated"),
-    ("does not require gradient", "is not differentiated"),
-    ("backward passes", "gradient computations"),
-    ("backward pass", "gradient computation"),
-)
 
 
 def describe() -> Mapping[str, str]:
