@@ -15,11 +15,10 @@ pytest.importorskip("jax")
 import smokestep
 from smokestep.backends.gaps import JAX
 from smokestep.backends.jax.words import WORDS
-from smokestep.findings import NotApplicable
 
 SOURCE = Path(smokestep.__file__).parent
 TORCH = re.compile(
-    r"detach|zero_grad|requires_grad|\bnn\.|\bF\.|torch|backward\(|\.step\(|train\(\)|eval\(\)|no_grad|state_dict|\.data\b"
+    r"detach|zero_grad|requires_grad|(?<!jax\.)\bnn\.|\bF\.|torch|backward\(|\.step\(|train\(\)|eval\(\)|no_grad|state_dict|\.data\b"
     r"|autograd|masked_fill|unsqueeze|\bdim=|\btensor\b|rsample|log_prob\b|scheduler"
 )
 # What JAX never says: verdicts without a finding, names of experiments, tables of names of operations.
@@ -50,8 +49,7 @@ def sentences(path: Path) -> Iterator[str]:
 
 
 def files() -> list[Path]:
-    gaps = {name for name, gap in JAX.items() if isinstance(gap, NotApplicable)}
-    checks = [p for p in sorted(SOURCE.glob("checks/*/*.py")) if p.stem.replace("_", "-") not in gaps]
+    checks = [p for p in sorted(SOURCE.glob("checks/*/*.py")) if p.stem.replace("_", "-") not in JAX]
     return [*checks, *sorted(SOURCE.glob("evidence/*.py"))]
 
 
@@ -70,5 +68,6 @@ def test_no_sentence_is_left_with_a_word_of_torch() -> None:
 def test_every_phrase_occurs() -> None:
     texts = [text for path in sorted(SOURCE.glob("checks/*/*.py")) + sorted(SOURCE.glob("evidence/*.py"))
              for text in [*sentences(path), path.read_text(encoding="utf-8")]]
-    missing = [phrase for phrase, _ in WORDS if not any(phrase in text for text in texts)]
+    named = ("`to` gives ", "` dim=")  # the name of an operation is filled in
+    missing = [phrase for phrase, _ in WORDS if phrase not in named and not any(phrase in text for text in texts)]
     assert not missing, missing

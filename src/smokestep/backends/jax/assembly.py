@@ -70,7 +70,7 @@ class Assembly:
             flow=flow,
             losses=Losses(tuple(losses.calls(self.turns, self.graphs))),
             modes=modes.evidence(self.turns, self.graphs, self.names, self.leaves),
-            numbers=numbers.evidence(self.turns, self.graphs, getattr(self.training, "output_range", None)),
+            numbers=numbers.evidence(self.turns),
             declared=declarations.declared(
                 self.training,
                 self.leaves,

@@ -1,4 +1,4 @@
-"""Numbers: which units of an activation are zero, how much of it lies in the flat part, and the ranges of outputs.
+"""Numbers: which units of an activation are zero, and how much of it lies in the flat part, step after step.
 
 Read from the values that were brought back whole; features are the last dimension, as Flax and Equinox's `vmap` have it.
 """
@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from smokestep.backends.jax.cells import Made, Turn
-from smokestep.evidence.flow import Graph
-from smokestep.evidence.numbers import Activation, Numbers, Output
+from smokestep.evidence.numbers import Activation, Numbers
 
 FLAT = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99)}  # where the derivative is below 0.01 or 0.02
 UNWELL = 0.5  # the least share of zero units, or of entries in the flat part, for which a call is told
@@ -33,8 +32,8 @@ class Site:
     times: int = 0
 
 
-def evidence(turns: Sequence[Turn], graphs: Sequence[Graph], promised: Any = None) -> Numbers:
-    """What is known of the activations and outputs of all steps."""
+def evidence(turns: Sequence[Turn]) -> Numbers:
+    """What is known of the activations of all steps."""
     sites: dict[Any, Site] = {}
     for position, turn in enumerate(turns):
         seen: Counter[Any] = Counter()
@@ -55,7 +54,7 @@ def evidence(turns: Sequence[Turn], graphs: Sequence[Graph], promised: Any = Non
                     op.makes[-1],
                 )
             )
-    return Numbers(activations=tuple(found), outputs=tuple(_outputs(turns, graphs, promised)))
+    return Numbers(activations=tuple(found))
 
 
 def _measure(sites: dict[Any, Site], key: Any, op: Made, turn: Turn, first: bool) -> None:
@@ -76,22 +75,3 @@ def _measure(sites: dict[Any, Site], key: Any, op: Made, turn: Turn, first: bool
         site.dead = dead if site.dead is None else site.dead & dead
     site.times += 1
 
-
-def _outputs(turns: Sequence[Turn], graphs: Sequence[Graph], promised: Any) -> list[Output]:
-    many = isinstance(promised, (list, tuple)) and any(isinstance(each, (tuple, list)) for each in promised)
-    found = []
-    for turn, graph in zip(turns, graphs, strict=True):
-        for call in graph.calls:
-            for index, value in enumerate(call.outputs):
-                whole = turn.cells[value].whole
-                if whole is None or not whole.size or whole.dtype.kind == "c":
-                    continue
-                wide = whole.astype(np.float32) if whole.dtype.kind not in "fiu" else whole
-                own = (promised[index] if index < len(promised) else None) if many else promised
-                found.append(
-                    Output(
-                        turn.step, call.model, index, value, float(wide.min()), float(wide.max()),
-                        tuple(own) if own is not None else None,  # type: ignore[arg-type]
-                    )
-                )
-    return found
