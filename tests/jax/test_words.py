@@ -66,8 +66,11 @@ def test_no_sentence_is_left_with_a_word_of_torch() -> None:
 
 
 def test_every_phrase_occurs() -> None:
-    texts = [text for path in sorted(SOURCE.glob("checks/*/*.py")) + sorted(SOURCE.glob("evidence/*.py"))
-             for text in [*sentences(path), path.read_text(encoding="utf-8")]]
+    texts = [
+        text
+        for path in sorted(SOURCE.glob("checks/*/*.py")) + sorted(SOURCE.glob("evidence/*.py"))
+        for text in [*sentences(path), path.read_text(encoding="utf-8")]
+    ]
     named = ("`to` gives ", "` dim=")  # the name of an operation is filled in
     missing = [phrase for phrase, _ in WORDS if phrase not in named and not any(phrase in text for text in texts)]
     assert not missing, missing

@@ -63,8 +63,12 @@ def frontier(body: Body, data: Collection[int]) -> Frontier | None:
         if at in region or group is None or made.isdisjoint(reads):
             continue
         moving = {read for read in reads if read in given}
-        if group.name in TAIL and group.kind != "loss" and len(moving) == 1 and moving <= after and _kept(
-            sketch.avals[next(iter(moving))].shape, sketch.avals[makes[0]].shape, rows
+        if (
+            group.name in TAIL
+            and group.kind != "loss"
+            and len(moving) == 1
+            and moving <= after
+            and _kept(sketch.avals[next(iter(moving))].shape, sketch.avals[makes[0]].shape, rows)
         ):
             region.add(at)
             made.update(makes)
@@ -80,8 +84,12 @@ def _operands(step: Step) -> tuple[int, ...]:
     return step.operands
 
 
-def _weighs(each: tuple[int, tuple[int, ...], tuple[int, ...], Group | None], given: set[int], learned: set[int],
-            avals: list[object]) -> bool:
+def _weighs(
+    each: tuple[int, tuple[int, ...], tuple[int, ...], Group | None],
+    given: set[int],
+    learned: set[int],
+    avals: list[object],
+) -> bool:
     """Whether data is worked on with a parameter that has entries: no penalty is added to a loss, no scale applied."""
     _, reads, _makes, group = each
     if group is None or group.kind == "loss":
@@ -102,8 +110,10 @@ def _kept(before: tuple[int, ...], after: tuple[int, ...], rows: set[int]) -> bo
     return bool(after) and (after[0] in rows if before and before[0] in rows else before[:1] == after[:1])
 
 
-def _forward(weighing: list[tuple[int, tuple[int, ...], tuple[int, ...], Group | None]],
-             groups: list[tuple[int, tuple[int, ...], tuple[int, ...], Group | None]]) -> set[int]:
+def _forward(
+    weighing: list[tuple[int, tuple[int, ...], tuple[int, ...], Group | None]],
+    groups: list[tuple[int, tuple[int, ...], tuple[int, ...], Group | None]],
+) -> set[int]:
     """What comes after a parameter was worked with."""
     found = {m for _, _, makes, _g in weighing for m in makes}
     for _, reads, makes, _group in groups:

@@ -50,7 +50,15 @@ def evidence(turns: Sequence[Turn]) -> Numbers:
             op = site.op
             found.append(
                 Activation(
-                    site.step, op.name, op.lines()[0], op.module, site.units, dead, flat, site.entries, site.times,
+                    site.step,
+                    op.name,
+                    op.lines()[0],
+                    op.module,
+                    site.units,
+                    dead,
+                    flat,
+                    site.entries,
+                    site.times,
                     op.makes[-1],
                 )
             )
@@ -74,4 +82,3 @@ def _measure(sites: dict[Any, Site], key: Any, op: Made, turn: Turn, first: bool
         dead = (whole == 0).all(axis=tuple(range(whole.ndim - 1)))
         site.dead = dead if site.dead is None else site.dead & dead
     site.times += 1
-

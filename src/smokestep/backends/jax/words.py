@@ -60,7 +60,10 @@ WORDS: tuple[tuple[str, str], ...] = (
     # the loop
     ("no backward was called", "nothing was differentiated"),
     ("call loss.backward() before optimizer.step()", "differentiate the loss, and apply the updates"),
-    (".step() after the backward pass", ": apply its updates with `optax.apply_updates`, and return the new parameters"),
+    (
+        ".step() after the backward pass",
+        ": apply its updates with `optax.apply_updates`, and return the new parameters",
+    ),
     ("call requires_grad_(True), or take it out of `trains`", "differentiate by it too, or take it out of `trains`"),
     (" with requires_grad_(False)", " with `optax.set_to_zero`, or by not differentiating by it"),
     ("requires_grad_(True)", "`jax.grad` with it among the arguments that are differentiated"),

@@ -87,9 +87,9 @@ class JaxLab:
         heard, error = self._heard(trial, edits, training, seed, everything=False)
         if heard is None:
             return error or Outcome((), NOWHERE)
-        found = [(f"{i}" if len(heard.model.outputs) > 1 else "", heard.values[n]) for i, n in enumerate(
-            heard.model.outputs
-        )]
+        found = [
+            (f"{i}" if len(heard.model.outputs) > 1 else "", heard.values[n]) for i, n in enumerate(heard.model.outputs)
+        ]
         if not training and _normalizes(heard):
             return Outcome((), NORMALIZED)
         if heard.drew and seed and not self._kept.living():
@@ -157,9 +157,10 @@ class JaxLab:
                 break
             if one is None or other is None:
                 break
-            pairs = [list(zip(a, b, strict=False)) for a, b in (
-                (first[1].reads, second[1].reads), (first[1].makes, second[1].makes)
-            )]
+            pairs = [
+                list(zip(a, b, strict=False))
+                for a, b in ((first[1].reads, second[1].reads), (first[1].makes, second[1].makes))
+            ]
             before, after = (_spreads(one, other, each) for each in pairs)
             if any(each.touched for each in (*before, *after)):
                 found.append(_touch(one, first[1], before, after))
@@ -171,11 +172,16 @@ class JaxLab:
         for _, group in _groups(heard):
             assert heard is not None
             reads, makes = ([heard.values[n] for n in each if n in heard.values] for each in (group.reads, group.makes))
-            same = [d for each in reads for d in range(each.ndim) if each.shape[d] == size and _plain(each)
-                    and alike(each, d)]
+            same = [
+                d
+                for each in reads
+                for d in range(each.ndim)
+                if each.shape[d] == size and _plain(each) and alike(each, d)
+            ]
             if same and any(
                 each.ndim > d and each.shape[d] == size and _plain(each) and not alike(each, d)
-                for d in same for each in makes
+                for d in same
+                for each in makes
             ):
                 return _touch(heard, group, [spread(e, e) for e in reads], [spread(e, e) for e in makes])
         return None
@@ -202,9 +208,7 @@ class JaxLab:
             name, position = self._places[reply.trial]
             target = dict(batch_arrays(self._kept.training.batch))[reply.target]
             own = frozenset(id(leaf.value) for leaf in self._kept.arrays().values())
-            listener = Listener(
-                (), own, position, answer=lambda aval: right(reply, target, aval.shape, aval.dtype)
-            )
+            listener = Listener((), own, position, answer=lambda aval: right(reply, target, aval.shape, aval.dtype))
         with self._apart(), evaluating(normalization=False, seed=seed):
             return _stepped(self._kept, step, edits, listener)
 
@@ -370,9 +374,7 @@ def _touch(heard: Heard, group: Group, reads: Any, makes: Any) -> Touch:
     counted = set(heard.body.sketch.inputs[: heard.body.step.params["counted"]])
     plain = tuple((key, each) for key, each in group.args.items())
     learned = not counted.isdisjoint(group.reads)
-    return Touch(
-        group.name, tuple(reads), tuple(makes), line, own[0] if own else line, "", plain, learned, own
-    )
+    return Touch(group.name, tuple(reads), tuple(makes), line, own[0] if own else line, "", plain, learned, own)
 
 
 def _normalizes(heard: Heard) -> bool:

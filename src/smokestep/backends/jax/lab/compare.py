@@ -26,8 +26,10 @@ def gap(one: Any, other: Any) -> np.ndarray:
         return (first != second).astype(np.float64)
     same = (first == second) | (np.isnan(first) & np.isnan(second))
     with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.abs(first.astype(np.complex128) - second) if first.dtype.kind == "c" else np.abs(
-            first.astype(np.float64) - second.astype(np.float64)
+        apart = (
+            np.abs(first.astype(np.complex128) - second)
+            if first.dtype.kind == "c"
+            else np.abs(first.astype(np.float64) - second.astype(np.float64))
         )
     return np.where(same, 0.0, np.nan_to_num(apart, nan=np.inf, posinf=np.inf))
 

@@ -13,7 +13,9 @@ from typing import Any
 
 import jax
 
-_context = jax.make_user_context() if hasattr(jax, "make_user_context") else None  # traces of other modes are kept apart
+_context = (
+    jax.make_user_context() if hasattr(jax, "make_user_context") else None
+)  # traces of other modes are kept apart
 PRNG = ("jax._src.random.prng", "jax._src.prng")  # where random bits are made, in this version and the one before
 DROPOUTS = (
     ("flax.linen.stochastic", "Dropout"),
@@ -38,9 +40,7 @@ def evaluating(*, normalization: bool, seed: int = 0) -> Iterator[None]:
         if seed and prng is not None:
             original = prng.random_bits
             stack.callback(setattr, prng, "random_bits", original)
-            prng.random_bits = lambda keys, *args, **kwargs: original(
-                prng.random_fold_in(keys, seed), *args, **kwargs
-            )
+            prng.random_bits = lambda keys, *args, **kwargs: original(prng.random_fold_in(keys, seed), *args, **kwargs)
         yield
 
 

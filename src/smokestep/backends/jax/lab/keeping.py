@@ -87,7 +87,9 @@ def _replaced(tree: Any, other: Any, living: set[int]) -> Any:
         return tree
     try:
         return jax.tree_util.tree_map(
-            lambda value: value if id(value) in living else other(value), tree, is_leaf=lambda value: id(value) in living
+            lambda value: value if id(value) in living else other(value),
+            tree,
+            is_leaf=lambda value: id(value) in living,
         )
     except (TypeError, ValueError):
         return tree
@@ -109,4 +111,3 @@ def _nodes(living: list[Any]) -> list[Any]:
     from flax import nnx
 
     return [node for each in living for _, node in nnx.iter_graph(each) if not isinstance(node, type)]
-

@@ -180,10 +180,14 @@ class Listener:
         self.drew = self.drew or "random_bits" in text or "threefry" in text
         body = _kept((text, "body"), None, lambda: _body(closed, params))
         if self.want is None:
-            roots = _kept((text, "roots"), None, lambda: jax.jit(
-                lambda *given: _roots(body.sketch, body.sketch.run(given), params["roots"]),
-                compiler_options=quickly(),
-            ))(*arguments)
+            roots = _kept(
+                (text, "roots"),
+                None,
+                lambda: jax.jit(
+                    lambda *given: _roots(body.sketch, body.sketch.run(given), params["roots"]),
+                    compiler_options=quickly(),
+                ),
+            )(*arguments)
             for each in roots:
                 if each.size == 1:
                     self.waiting[params["key"]] = float(np.real(np.asarray(each).reshape(())))
@@ -228,7 +232,9 @@ def _replied(body: Body, model: Frontier) -> Callable[..., list[Any]]:
 def _body(closed: Any, params: dict[str, Any]) -> Body:
     inner = sketch(closed)
     plain = {key: value for key, value in params.items() if key != "jaxpr"}
-    return body_of(Step("forward", forward_p.name, tuple(inner.inputs), (), lambda *args: (), (), "", plain, body=inner))
+    return body_of(
+        Step("forward", forward_p.name, tuple(inner.inputs), (), lambda *args: (), (), "", plain, body=inner)
+    )
 
 
 def _wanted(body: Body, model: Frontier, everything: bool) -> list[int]:
