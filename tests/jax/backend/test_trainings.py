@@ -247,3 +247,23 @@ def test_a_step_over_several_devices():
 
     report = smokestep.examine(smokestep.Training(step, (INPUTS, TARGETS), state=params()))
     assert not report.defects
+
+
+def test_a_second_gradient_of_what_the_first_update_left():
+    adam = optax.adam(1e-3)
+
+    @jax.jit
+    def step(params, opt_state, batch):
+        def first(params):
+            return jnp.mean((jax.lax.stop_gradient(batch[0] @ params["w"]) @ params["v"] - batch[1]) ** 2)
+
+        for loss in (first, lambda p: loss_of(p, *batch)):
+            updates, opt_state = adam.update(jax.grad(loss)(params), opt_state)
+            params = optax.apply_updates(params, updates)
+        return params, opt_state
+
+    training = smokestep.Training(step, (INPUTS, TARGETS), state=(params(), adam.init(params())))
+    recording = recorded(training)
+    assert [len(event.parameters) for event in recording.steps.of("backward")] == [1, 2] * 2
+    assert len(recording.steps.of("update")) == 4
+    assert not smokestep.examine(training).defects

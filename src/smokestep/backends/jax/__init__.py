@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -94,8 +95,11 @@ class JaxWorld:
         training = self._training
         found: dict[tuple[str, ...], trees.Leaf] = {}
         arrays: set[int] = set()
-        for root, value in self._roots():
+        roots = self._roots()
+        given = len(roots) - len(self.holders)
+        for position, (root, value) in enumerate(roots):
             for leaf in trees.leaves(value, root):
+                leaf = replace(leaf, given=position < given)
                 if id(leaf.value) not in arrays or leaf.path in found:
                     arrays.add(id(leaf.value))
                     found.setdefault(leaf.path, leaf)
@@ -131,7 +135,13 @@ class JaxWorld:
             recorder.turn = None
         seconds = time.perf_counter() - started
         return Assembly(
-            recorder.turns, first, {k: tuple(v) for k, v in tops.items()}, training, self._error, seconds, uses=recorder.uses
+            recorder.turns,
+            first,
+            {k: tuple(v) for k, v in tops.items()},
+            training,
+            self._error,
+            seconds,
+            uses=recorder.uses,
         ).recording()
 
     def _run(self, recorder: Recorder, batch: list[tuple[str, Any]]) -> None:

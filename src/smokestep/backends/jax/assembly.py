@@ -100,13 +100,18 @@ class Assembly:
         for run in turn.forwards:
             for primal in run.primals:
                 cell = turn.cells[primal]
+                if cell.source is None:
+                    cell.source = source_of(turn, primal)
                 if cell.source is None and cell.origin is not None and cell.requires_grad:
                     lifted.update(self._way(turn, cell.origin))
                     used.add(cell.origin)
                     ops.append(Op(cell.id, turn.step, "identity", (cell.origin,), (cell.id,), run.line, run.line))
+        made = {value for op in turn.ops for value in op.makes}
         for each in used:
             cell = turn.cells[each]
             kind, name = cell.kind, cell.name
+            if kind == "made" and each not in made:  # by arithmetic on gradients, which is no part of the graph
+                kind, cell.source = "input", source_of(turn, each)
             if cell.source is not None:
                 if cell.source in self.names.parameters:
                     kind, name = "parameter", self.names.parameters[cell.source]

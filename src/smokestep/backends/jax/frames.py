@@ -1,7 +1,7 @@
 """Frames: whose line made an operation, read from the tracebacks that JAX keeps with its equations.
 
 A file is the framework's (jax, flax, optax, equinox, chex and smokestep itself), an installed package's, or the user's.
-A path is the call stack of one operation, innermost first; what lies between the user's line and the operation names it.
+A path is the call stack of one operation, innermost first; what lies between it and the user's line names it.
 """
 
 from __future__ import annotations

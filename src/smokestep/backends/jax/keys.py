@@ -52,7 +52,11 @@ def kind_of(step: Step) -> Literal["draw", "split"] | None:
     if step.primitive in DRAWS:
         return "draw"
     calls = frames.calls(step.path)[0]
-    if step.primitive == "jit" and step.library and any(frames.library(f.file).startswith("jax/_src/random") for f in calls):
+    if (
+        step.primitive == "jit"
+        and step.library
+        and any(frames.library(f.file).startswith("jax/_src/random") for f in calls)
+    ):
         return None if step.name in QUIET or "key" in step.name else "draw"
     return None
 

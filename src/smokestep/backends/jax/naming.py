@@ -27,6 +27,7 @@ KINDS = {
     "ScaleByLbfgsState": "LBFGS",
     "MuonState": "Muon",
 }
+CASTS = frozenset("to identity clone reshape".split())
 PLAIN = frozenset({"params", "value", "raw_value"})  # parts of a path that say nothing to the user
 
 
@@ -78,18 +79,43 @@ def with_statistics(
 
 
 def source_of(turn: Turn, value: int) -> Path | None:
-    """The leaf that a value is, or is a mere copy or cast of."""
-    for _ in range(8):
+    """The leaf that a value is, is a mere copy or cast of, or is what an earlier update in the same step made of it."""
+    for _ in range(24):
         cell = turn.cells[value]
         if cell.source is not None:
             return cell.source
         if cell.origin is not None:
             value = cell.origin
             continue
-        op = next((op for op in turn.ops if value in op.makes), None) if cell.op is not None else None
-        if op is None or len(op.reads) != 1 or turn.cells[op.reads[0]].shape != cell.shape:
+        before = _version(turn, value) if value in turn.made_of else _copied(turn, value)
+        if before is None:
             return None
-        value = op.reads[0]
+        value = before
+    return None
+
+
+def _copied(turn: Turn, value: int) -> int | None:
+    """What a value was cast or copied from."""
+    cell = turn.cells[value]
+    op = next((op for op in turn.ops if value in op.makes), None) if cell.op is not None else None
+    if op is None or len(op.reads) != 1 or turn.cells[op.reads[0]].shape != cell.shape:
+        return None
+    return op.reads[0]
+
+
+def _version(turn: Turn, value: int) -> int | None:
+    """What an update was added to, to make a value."""
+    each = turn.arithmetic[turn.made_of[value]]
+    if len(each.reads) == 1 and turn.cells[each.reads[0]].shape == turn.cells[value].shape and each.name in CASTS:
+        return each.reads[0]
+    if each.name not in ("add", "sub") or len(each.reads) != 2:
+        return None
+    for read in each.reads:
+        cell = turn.cells[read]
+        earlier = read in turn.made_of and turn.arithmetic[turn.made_of[read]].name in ("add", "sub", *CASTS)
+        if cell.shape == turn.cells[value].shape and (cell.source is not None or earlier):
+            if cell.source is not None or source_of(turn, read) is not None:
+                return read
     return None
 
 
@@ -103,7 +129,7 @@ def named(leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], held: I
         roots.setdefault(path[: len(path) - len(parts)] if parts else path[:-1])
     wanted = dict.fromkeys([*chosen, *held])
     for path, leaf in leaves.items():
-        if leaf.role == "leaf" and "float" in str(leaf.value.dtype) and leaf.value.shape:
+        if leaf.role == "leaf" and leaf.given and "float" in str(leaf.value.dtype) and leaf.value.shape:
             wanted.setdefault(path)
             if not any(path[: len(root)] == root for root in roots):
                 roots.setdefault(_root(path, leaves))
@@ -137,7 +163,6 @@ def _short(path: Path, tops: list[Path]) -> str:
     below = [part for part in path[len(top) :] if part not in PLAIN] or list(path[-1:])
     if len(tops) > 1 and top:
         own = next((part for part in reversed(top) if part not in PLAIN and not _index(part)), None)
-        own = own or (f"{top[0]}" if top else "")
         below = [own, *below] if own else below
     return ".".join(below)
 

@@ -204,7 +204,7 @@ class Probe:
         found = self.sketch
         env: dict[int, Any] = dict(zip(found.inputs, given, strict=True)) | dict(found.constants)
         runs: dict[int, Run] = {}
-        answered = {at for at in self.linked.values()}
+        answered = set(self.linked.values())
         bodies, backwards = [], []
         for number, step in enumerate(found.steps):
             if step.effect or (step.apart and self.direct):

@@ -46,6 +46,7 @@ class Leaf:
     role: Role = "leaf"
     within: tuple[str, ...] = ()
     top: tuple[str, ...] = ()  # the path of the outermost optimizer state it lies in
+    given: bool = True  # it is in what the training declares, and was not only found where its step looks
 
 
 def is_array(value: Any) -> bool:

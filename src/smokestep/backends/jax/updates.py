@@ -32,6 +32,7 @@ class Update:
     by_hand: bool = False
     applied: dict[Path, float | None] = field(default_factory=dict)  # leaf -> the largest entry of what was added
     rate: float | None = None
+    turns: int = 0  # the backward passes before it
     sizes: dict[int, float] = field(default_factory=dict)  # gradient -> the largest entry of its update
 
 
@@ -43,7 +44,6 @@ def updates(turn: Turn, tops: Iterable[Path], aside: Set[Path] = frozenset()) ->
         value: top for path, value in turn.entered.items() for top in tops if path[: len(top)] == top
     }
     home: dict[int, Path] = dict(of_state)  # value -> the optimizer state that it was computed from
-    owner: dict[int, object] = {}
     for position, each in enumerate(turn.arithmetic):
         top = next((home[read] for read in each.reads if read in home), None)
         if top is not None and each.optimizing:
@@ -51,11 +51,11 @@ def updates(turn: Turn, tops: Iterable[Path], aside: Set[Path] = frozenset()) ->
                 home.setdefault(made, top)
         if each.optimizing and not each.applying:
             line = _line(each)
-            key = (line, top) if top is not None else (line, None)
-            update = found.setdefault(key, Update(each.id, line, top=top))
+            turns = sum(backed.index < each.id for backed in turn.backwards)
+            key = (line, top, turns)
+            update = found.setdefault(key, Update(each.id, line, top=top, turns=turns))
             update.members.append(position)
             update.index = max(update.index, each.id)
-            owner[position] = key
             for read in each.reads:
                 update.given |= turn.taint.get(read, 0)
     merged = _merged(list(found.values()))
@@ -80,7 +80,7 @@ def _merged(found: list[Update]) -> list[Update]:
     whole = [each for each in kept if each.top is not None]
     for each in kept:
         if each.top is None:
-            same = [other for other in whole if other.line == each.line]
+            same = [other for other in whole if other.line == each.line and other.turns == each.turns]
             if len(same) == 1:
                 same[0].members += each.members
                 same[0].index = max(same[0].index, each.index)
@@ -182,7 +182,7 @@ def _unmerged(turn: Turn, found: list[Update]) -> list[Update]:
     for each in turn.arithmetic:
         if each.optimizing or each.name not in ("add", "sub") or len(each.reads) != 2 or not each.makes:
             continue
-        old, other = (each.reads if each.reads[0] in entered else each.reads[::-1])
+        old, other = each.reads if each.reads[0] in entered else each.reads[::-1]
         shape = turn.cells[each.makes[0]].shape
         if old in entered and turn.taint.get(other) and not turn.taint.get(old) and turn.cells[old].shape == shape:
             if turn.cells[old].source is None:

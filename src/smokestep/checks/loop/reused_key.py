@@ -6,8 +6,8 @@ which every step draws anew, so that dropout drops the same units and noise is t
 Keys are compared by their bits, so a copy is the same key.
 
 ## Why it matters
-Where randomness is a value, nothing moves on by itself. Two layers that share a key drop the same units, a noise that
-was drawn from the key of the weights is no noise to them, and a key that is not replaced makes one fixed mask of dropout.
+Where randomness is a value, nothing moves on by itself. Two layers that share a key drop the same units, noise drawn
+from the key of the weights is no noise to them, and a key that is not replaced makes one fixed mask of dropout.
 
 ## Bad
 ```python
@@ -92,17 +92,28 @@ def reused_key(keys: Keys) -> Iterator[Said]:
         every = sorted({use.step for use in keys.uses if use.turn == uses[0].turn})
         if draws and len(steps) > 1 and steps == every and draws[0].line not in told:
             told.add(draws[0].line)
-            yield _finding(draws[0], None, f"draws the same numbers in each of {len(steps)} steps: its key is never another")
+            yield _finding(
+                draws[0], None, f"draws the same numbers in each of {len(steps)} steps: its key is never another"
+            )
 
 
 def _twice(uses: list[Use]) -> tuple[Use, Use] | None:
     """A use of a key and a later one that draws from it again, by another call."""
     for at, use in enumerate(uses):
         for before in uses[:at]:
-            alike = (before.line, before.name, before.shape, before.module) == (use.line, use.name, use.shape, use.module)
+            alike = (before.line, before.name, before.shape, before.module) == (
+                use.line,
+                use.name,
+                use.shape,
+                use.module,
+            )
             if (use.kind == "draw" or before.kind == "draw") and not alike:
                 return (before, use) if use.kind == "draw" else (use, before)
     return None
+
+
+def _call(use: Use) -> tuple[object, ...]:
+    return use.line, use.name, use.shape, use.module
 
 
 def _finding(use: Use, before: Line | None, what: str) -> Finding:
