@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-jax = pytest.importorskip("jax")
-optax = pytest.importorskip("optax")
+pytest.importorskip("jax")
+pytest.importorskip("optax")
 
+import jax
 import jax.numpy as jnp
+import optax
 from tests.jax.programs import PAGES
 
 import smokestep

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-jax = pytest.importorskip("jax")
-nnx = pytest.importorskip("flax.nnx")
-optax = pytest.importorskip("optax")
+pytest.importorskip("jax")
+pytest.importorskip("flax")
+pytest.importorskip("optax")
+
+import jax
+import optax
+from flax import nnx
 
 import smokestep
 

@@ -191,9 +191,7 @@ class JaxLive:
 
     def lab(self) -> Lab:
         """Not offered yet."""
-        raise NotOffered(
-            "a loop that is watched is run once; for this, hand over a function that builds the training"
-        )
+        raise NotOffered("a loop that is watched is run once; for this, hand over a function that builds the training")
 
     def loaders(self) -> tuple[Loader, ...]:
         """None: JAX has no data loader of its own."""

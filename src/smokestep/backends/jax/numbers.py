@@ -1,6 +1,6 @@
 """Numbers: which units of an activation are zero, and how much of it lies in the flat part, step after step.
 
-Read from the values that were brought back whole; features are the last dimension, as Flax and Equinox's `vmap` have it.
+Read from the values that were brought back whole; features are the last dimension, as Flax has them.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
 
 from smokestep.backends.jax.cells import Made, Turn
 from smokestep.evidence.numbers import Activation, Numbers

@@ -11,7 +11,7 @@ from typing import Any
 from smokestep.backends.jax import trees
 
 WRITE = (
-    "write a Training: smokestep.Training(step, batch, state=(params, opt_state)), where step(params, opt_state, batch) "
+    "write a Training: smokestep.Training(step, batch, state=(params, opt_state)), where the step is given both and "
     "returns the new ones"
 )
 

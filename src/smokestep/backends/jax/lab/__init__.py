@@ -1,4 +1,4 @@
-"""The lab: the model in a recorded step made again on an edited batch, by calling the user's own step and stopping there.
+"""The lab: the model in a recorded step made again on an edited batch, by calling the user's own step up to there.
 
 Nothing of the training moves: its state is a value that is thrown away, and what is changed in place is put back.
 """
@@ -52,7 +52,7 @@ class JaxLab:
         self._places: list[tuple[str, int]] = []
         turn = turns[complete - 1] if complete else None
         found = modelled(turn) if turn is not None and kept.training.has_batch else []
-        batch = {name: array for name, array in batch_arrays(kept.training.batch)} if found else {}
+        batch = dict(batch_arrays(kept.training.batch)) if found else {}
         for each in found:
             assert turn is not None
             values = flow.graphs[turn.step].values
