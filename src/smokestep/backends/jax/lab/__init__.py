@@ -385,9 +385,12 @@ def _normalizes(heard: Heard) -> bool:
         shapes = [heard.body.sketch.avals[n].shape for n in group.reads]
         dims = group.args.get("dim")
         over = dims == 0 or (isinstance(dims, tuple) and 0 in dims)
-        if group.name in ("var", "std", "batch_norm") and any(s and s[0] in rows for s in shapes):
-            if group.name == "batch_norm" or over:
+        if group.name == "batch_norm":
+            if "batch statistics" in group.args:
                 return True
+            continue
+        if group.name in ("var", "std") and over and any(s and s[0] in rows for s in shapes):
+            return True
         if group.name in ("mean", "sum") and over and any(s and s[0] in rows for s in shapes):
             means.update(group.makes)
         elif not means.isdisjoint(group.reads):
