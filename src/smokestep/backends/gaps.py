@@ -28,8 +28,8 @@ _TREE = NotApplicable("the state of a training is one tree of values, which is s
 JAX: Mapping[str, Open | NotApplicable] = {
     "aliased-checkpoint": NotApplicable("JAX arrays are never changed in place, so a kept one stays what it was"),
     "batch-size": Open("a view that has the number of samples written into it is not found in JAX yet"),
-    "broken-resume": _TREE,
     "broadcast-loss": Open("a loss written by hand, in which shapes are stretched, is not recognised in JAX yet"),
+    "broken-resume": _TREE,
     "cache-mismatch": Open("decoding with a cache is not made again in JAX yet"),
     "cleared-gradients": _VALUES,
     "closure-without-backward": NotApplicable("no JAX optimizer asks for a closure"),
