@@ -24,7 +24,12 @@ def loaded() -> dict[str, str]:
 
 
 def _states() -> dict[str, ModuleType]:
-    return {framework: import_module(f"{backend}.state") for framework, backend in loaded().items()}
+    """The modules that know each framework's global state; one whose backend refuses its version is left alone."""
+    found = {}
+    for framework, backend in loaded().items():
+        with suppress(ImportError, AttributeError):
+            found[framework] = import_module(f"{backend}.state")
+    return found
 
 
 def seed_everything(seed: int) -> tuple[str, ...]:
