@@ -6,9 +6,8 @@ optimizer holds and nothing moves, and whose dropout drops. One that is called t
 unsure it is), or that follows another model (a mean teacher), is left alone.
 
 ## Why it matters
-A fixed teacher should give one answer to one input. With dropout it gives another each time, from a part of its
-units: the student learns from a worse teacher than the one that was chosen. `requires_grad_(False)` and `no_grad()` do
-not switch dropout off, and `model.train()` on whatever holds the teacher switches it on again.
+With dropout a fixed teacher answers differently each time, from a part of its units: a worse teacher than was chosen.
+`requires_grad_(False)` and `no_grad()` do not switch it off; `model.train()` on what holds it switches it on again.
 
 ## Bad
 ```python

@@ -7,8 +7,7 @@ the model's own code draws at random when it is built is a defect; one that trai
 made from data, which come back with the data, and hidden states are left alone.
 
 ## Why it matters
-The checkpoint loads without an error, and the model that comes out of it is another one: its random features, its fixed
-projection or its statistics are not those that it was trained with.
+The checkpoint loads, and gives another model: its random features or statistics are not those it was trained with.
 
 ## Bad
 ```python
