@@ -143,8 +143,8 @@ class Live(Protocol):
 class World(Live, Protocol):
     """One private place in which the user's training can be run and observed.
 
-    `recording` runs the step a few times, recorded (the same Recording on every call). An exception of the step ends the
-    recording and is kept: `steps.error` tells it, `raised()` gives it.
+    `recording` runs the step a few times, recorded (the same Recording on every call). An exception of the step ends
+    it and is kept: `steps.error` tells it, `raised()` gives it.
     """
 
     def raised(self) -> BaseException | None:

@@ -6,7 +6,7 @@ A clipping line that never once met gradients waiting for an update: it stands a
 that are still multiplied by the loss scale (a suspicion: the limit may have been scaled as well).
 
 ## Why it matters
-The limit does nothing, and a run that diverges looks protected. Clipping scaled gradients shrinks every update by 65536.
+The limit does nothing, and a run that diverges looks protected. Clipping scaled gradients shrinks every update.
 
 ## Bad
 ```python

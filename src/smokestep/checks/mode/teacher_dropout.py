@@ -1,9 +1,8 @@
 """Finds a teacher that nothing trains or changes, and that runs in training mode, with its dropout active.
 
 ## What it finds
-A model of its own that is only ever called without gradient, whose answers reach the loss, whose parameters no
-optimizer holds and nothing moves, and whose dropout drops. One that is called twice on the same input (to measure how
-unsure it is), or that follows another model (a mean teacher), is left alone.
+A model of its own that is only ever called without gradient, whose answers reach the loss, whose parameters nothing
+moves, and whose dropout drops. One that is called twice on an input, or that follows another model, is left alone.
 
 ## Why it matters
 With dropout a fixed teacher answers differently each time, from a part of its units: a worse teacher than was chosen.
