@@ -6,6 +6,7 @@ it is as ever. A version of JAX without these places is refused with the reason.
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from jax._src.interpreters import ad
 from smokestep.backends.jax.markers import APART, backward_p, forward_p, results_p
 from smokestep.world import NotOffered
 
+VERSIONS = "0.10.2"
 _keys = itertools.count(1)
 _context = jax.make_user_context() if hasattr(jax, "make_user_context") else None  # a key of the caches of traces
 # What a clean trace of a function that runs eagerly may raise, where the eager run would not.
@@ -53,22 +55,24 @@ class Hooks:
 
 
 def _check() -> None:
-    missing = [
-        name
-        for name, holder in (
-            ("_vjp3_bwd", api),
-            ("_run_python_pjit", pjit),
-            ("_get_fastpath_data", pjit),
-            ("linearize", ad),
-            ("EvalTrace", core),
-        )
-        if not hasattr(holder, name)
-    ]
-    if missing or _context is None:
+    places = (
+        (ad, "linearize", "traceable primals_ft has_aux is_vjp"),
+        (api, "_vjp3_bwd", "in_tree out_tree out_known jaxpr out_primal_avals residuals maybe_accums out_ct"),
+        (pjit, "_run_python_pjit", "p args_flat fun args kwargs"),
+        (pjit, "_get_fastpath_data", ""),
+        (getattr(core, "EvalTrace", None), "process_primitive", "self primitive args params"),
+    )
+    other = [name for holder, name, names in places if not _takes(getattr(holder, name, None), names)]
+    if other or _context is None:
         raise NotOffered(
-            f"jax {jax.__version__} is built otherwise than the versions that smokestep can watch (0.10): "
-            f"{', '.join(missing) or 'make_user_context'} is not there"
+            f"jax {jax.__version__} is built otherwise than the versions that smokestep can watch ({VERSIONS}): "
+            f"{', '.join(other) or 'make_user_context'} is not there, or takes other arguments"
         )
+
+
+def _takes(function: Any, names: str) -> bool:
+    """Whether it is there, and takes these: what is put in its place stands in for them."""
+    return callable(function) and (not names or [*inspect.signature(function).parameters] == names.split())
 
 
 @contextmanager
