@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from smokestep.evidence.flow import Backward, Call, Flow, Graph, Op
+from smokestep.evidence.flow import Backward, Call, Flow, Graph, Op, Value
 from smokestep.evidence.gradients import Gradients
 from smokestep.evidence.losses import Losses
 from smokestep.evidence.origins import JOINS, SUMS, TRANSPARENT, bare
@@ -91,6 +91,7 @@ def pushes(
     share 1, one that is centred on zero has share 0. `alike`: calls from one line (a rollout) that are looked at.
     """
     names = {call.model for graph in flow.graphs for call in graph.calls}
+    names -= {""} if len(names) > 1 else set()  # all of them together
     networks = {
         name: frozenset(p.name for p in steps.parameters if p.model == name or p.name.startswith(f"{name}."))
         for name in names
@@ -205,9 +206,15 @@ def _target(graph: Graph, call: Call, path: frozenset[int], targets: Mapping[int
 
 
 def _origin(graph: Graph, values: frozenset[int]) -> frozenset[str]:
-    data = {graph.values[each].name for each in values if each in graph.values and graph.values[each].kind == "input"}
+    inputs = [graph.values[each] for each in values if each in graph.values and graph.values[each].kind == "input"]
+    data = {each.name for each in inputs if not (each.dtype.startswith("key") or _raw_key(each))}
     drawn = any(op.name.startswith(DRAWN) for op in graph.ops if not values.isdisjoint(op.makes))
     return frozenset(data | {"noise"} if drawn else data)
+
+
+def _raw_key(value: Value) -> bool:
+    """Whether it is a random key of two whole numbers, as JAX made them before it had a type for them."""
+    return value.dtype == "uint32" and value.shape[-1:] == (2,) and not value.name
 
 
 def _linear(op: Op, path: frozenset[int]) -> bool:

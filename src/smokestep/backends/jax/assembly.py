@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from smokestep.backends.jax import calls, declarations, frames, losses, modes, naming, numbers, trees
+from smokestep.backends.jax import calls, declarations, frames, losses, modes, naming, networks, numbers, trees
 from smokestep.backends.jax.cells import Backed, Turn
 from smokestep.backends.jax.naming import Held, Names, Path, source_of
 from smokestep.backends.jax.probe import most
@@ -150,7 +150,7 @@ class Assembly:
         )
         opaque = (*turn.opaque, *((op.name, op.lines()[0]) for op in turn.ops if op.opaque))
         called = tuple(each for each in calls.calls(turn) if all(value in values for value in each.outputs))
-        return Graph(turn.step, values, tuple(ops), backwards, called, opaque)
+        return networks.with_calls(Graph(turn.step, values, tuple(ops), backwards, called, opaque))
 
     def _way(self, turn: Turn, value: int) -> set[int]:
         """The values made of parameters on the way to one that is differentiated."""
