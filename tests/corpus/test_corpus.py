@@ -22,6 +22,7 @@ from tests.corpus.cases import load as load_case
 import smokestep
 from smokestep.checks import TABLE, load
 
+OTHERS = sorted((Path(__file__).parents[1] / "jax" / "corpus").glob("*/*.py"))  # of checks that torch has no case for
 ON_REQUEST = {each.name for each in load() if each.on_request}
 
 

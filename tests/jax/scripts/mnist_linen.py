@@ -1,4 +1,4 @@
-"""After flax/examples/mnist (Linen, TrainState): gradients and update in two jitted functions, an evaluation per epoch."""
+"""After flax/examples/mnist (Linen, TrainState): gradients and update in two jitted functions, a test per epoch."""
 
 import sys
 

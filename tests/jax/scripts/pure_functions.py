@@ -1,4 +1,4 @@
-"""In the manner of Haiku's MNIST example: pure functions, a NamedTuple of a state that the step gives away (donation)."""
+"""In the manner of Haiku's MNIST example: pure functions, a NamedTuple that the step gives away (donation)."""
 
 import sys
 from functools import partial
