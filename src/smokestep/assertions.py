@@ -86,6 +86,8 @@ def _untrained(motions: Sequence[Motion]) -> dict[str, str]:
             wrong[each.name] = (
                 f"did not move, though its gradient reaches {each.gradient:.3g}: in no optimizer, or lost"
             )
+        elif not each.moved and not each.watched:
+            wrong[each.name] = "did not move"
         elif not each.moved:
             wrong[each.name] = f"did not move: {'no' if each.gradient is None else 'only a zero'} gradient reached it"
         elif by_gradient and each.trainable and not each.gradient:

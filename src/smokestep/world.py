@@ -98,7 +98,7 @@ class Motion:
     """What a block of code did to one tensor: whether any bit of it changed, and the largest change of an entry.
 
     `gradient`: largest |gradient| at the end of the last `backward` that reached it, None if none did. `statistic`: a
-    running statistic of a normalization.
+    running statistic of a normalization. `watched`: gradients could be seen.
     """
 
     name: str
@@ -108,6 +108,7 @@ class Motion:
     trainable: bool
     statistic: bool
     parameter: bool
+    watched: bool = True
 
 
 class World(Protocol):

@@ -19,9 +19,12 @@ from smokestep.backends.jax import frames, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.hooks import hooked
+from smokestep.backends.jax.lab import JaxLab
+from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.snapshot import preserved
+from smokestep.backends.jax.words import WORDS
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
 from smokestep.findings import Line, NotApplicable, Open
@@ -31,25 +34,6 @@ from smokestep.world import NotOffered, Recording
 __all__ = ["LOOP", "StopWatching", "live", "open_world"]
 
 LOOP = ("forward", "backward", "update")  # the events of a plain step
-WORDS: tuple[tuple[str, str], ...] = (  # what a finding says of torch, and what is said in JAX instead
-    (
-        "move it out of `no_grad`, or leave the parameter out of the optimizer",
-        "compute it inside of the function that is differentiated",
-    ),
-    ("gradient is turned off", "it is computed outside of the function that is differentiated"),
-    ("`detach`", "`stop_gradient`"),
-    ("(x) - x).detach()", "(x) - x)"),
-    ("`torch.where`", "`jnp.where`"),
-    ("`torch.stack`", "`jnp.stack`"),
-    ("torch functions", "jax.numpy functions"),
-    ("call loss.backward() before optimizer.step()", "differentiate the loss, and apply the updates"),
-    ("no backward was called", "nothing was differentiated"),
-    ("requires_grad_(True)", "`jax.grad` with it among the arguments that are differentiated"),
-    ("does not require gradient", "is not differentiated"),
-    ("backward passes", "gradient computations"),
-    ("backward pass", "gradient computation"),
-)
-NO_LAB = "model calls are not made again for JAX yet, so what needs an experiment was not tried"
 
 
 def describe() -> Mapping[str, str]:
@@ -60,8 +44,9 @@ def describe() -> Mapping[str, str]:
 class JaxWorld:
     """One private world: the training, built afresh or to be put back, and its one recording."""
 
-    def __init__(self, training: Training, steps: int) -> None:
-        self._training, self._steps = training, steps
+    def __init__(self, training: Training, steps: int, factory: Callable[[], Training] | None = None) -> None:
+        self._training, self._steps, self._factory = training, steps, factory
+        self._lab: JaxLab | None = None
         self._recorder = Recorder()
         self._recording: Recording | None = None
         self._error: tuple[BaseException, Line | None] | None = None
@@ -80,8 +65,12 @@ class JaxWorld:
         return self._error[0] if self._error else None
 
     def lab(self) -> Lab:
-        """Not offered yet."""
-        raise NotOffered(NO_LAB)
+        """Where the recorded models can be run again."""
+        recording = self.recording()
+        if self._lab is None:
+            kept = Kept(self._training, self._state)
+            self._lab = JaxLab(self._recorder.turns, recording.flow, kept, self._factory, recording.complete)
+        return self._lab
 
     def loaders(self) -> tuple[Loader, ...]:
         """None: JAX has no data loader of its own."""
@@ -175,7 +164,7 @@ class JaxWorld:
 def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: int) -> Iterator[JaxWorld]:
     """A private world for a training: built by its factory, else run in place and put back afterwards."""
     training = subject if isinstance(subject, Training) else subject()
-    world = JaxWorld(training, steps)
+    world = JaxWorld(training, steps, None if isinstance(subject, Training) else subject)
     roots = [training.state, training.batch, *training.model.values(), *training.optimizer.values()]
     with preserved(roots, world.holders) as world.lost:
         yield world
