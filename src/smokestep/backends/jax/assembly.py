@@ -205,7 +205,8 @@ class Assembly:
                 )
             for held in self.held:
                 for update in held.updates.get(turn.step, ()):
-                    names = self._given(turn, update)
+                    applied = (self.names.parameters[path] for path in update.applied if path in self.names.parameters)
+                    names = tuple(dict.fromkeys((*self._given(turn, update), *applied)))
                     detail = {
                         "closure": False,
                         "closure_backwards": 0,
