@@ -1,4 +1,4 @@
-"""A step that is spread over several devices, in a process of its own: their number is settled before JAX is imported."""
+"""A step that is spread over several devices, in a process of its own: JAX settles their number when it starts."""
 
 from __future__ import annotations
 
