@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import pytest
 
 import smokestep
 from smokestep.backends.jax import open_world
@@ -226,27 +225,6 @@ def test_two_networks_in_one_step():
     assert moved(recording) == {"actor.w", "critic.w", "critic.v"}
     holds = {each.name: set(each.groups[0].parameters) for each in recording.steps.optimizers}
     assert holds == {"actor_opt": {"actor.w"}, "critic_opt": {"critic.w", "critic.v"}}
-
-
-@pytest.mark.skipif(jax.device_count() < 2, reason="one device: XLA_FLAGS=--xla_force_host_platform_device_count=4")
-def test_a_step_over_several_devices():
-    from jax.sharding import PartitionSpec
-
-    mesh = jax.make_mesh((2,), ("data",))
-
-    def local(params, inputs, targets):
-        grads = jax.grad(loss_of)(params, inputs, targets)
-        return jax.tree.map(lambda g: jax.lax.pmean(g, "data"), grads)
-
-    @jax.jit
-    def step(params, batch):
-        spread = jax.shard_map(
-            local, mesh=mesh, in_specs=(PartitionSpec(), *[PartitionSpec("data")] * 2), out_specs=PartitionSpec()
-        )
-        return descend(params, spread(params, *batch))
-
-    report = smokestep.examine(smokestep.Training(step, (INPUTS, TARGETS), state=params()))
-    assert not report.defects
 
 
 def test_a_second_gradient_of_what_the_first_update_left():

@@ -12,7 +12,7 @@ from smokestep.backends.jax import calls, declarations, frames, losses, modes, n
 from smokestep.backends.jax.cells import Backed, Turn
 from smokestep.backends.jax.naming import Held, Names, Path, source_of
 from smokestep.backends.jax.probe import most
-from smokestep.backends.jax.updates import Update, updates
+from smokestep.backends.jax.updates import Update, rescaled, updates
 from smokestep.evidence.flow import Backward, Flow, Graph, Op, Value
 from smokestep.evidence.keys import Keys, Use
 from smokestep.evidence.losses import Losses
@@ -93,6 +93,8 @@ class Assembly:
             used.update(run.primals)
             used.update(root for root in run.roots if root >= 0)
         used.update(turn.entered.values())
+        by_hand = rescaled(turn)
+        used.update(made for each in by_hand for made in each.makes)
         used.discard(-1)
         values: dict[int, Value] = {}
         ops: list[Op] = []
@@ -144,6 +146,9 @@ class Assembly:
                     own,
                 )
             )
+        for each in by_hand:  # gradients are values: in the words of the evidence they are changed in place
+            line = frames.lines(each.path)[0]
+            ops.append(Op(each.id, turn.step, f"{each.name}_", (), each.makes, line, line, inplace=True))
         ops.sort(key=lambda op: op.id)
         backwards = tuple(
             Backward(each.index, each.roots, each.line, self._names(turn, each)) for each in turn.backwards
@@ -205,7 +210,8 @@ class Assembly:
                 )
             for held in self.held:
                 for update in held.updates.get(turn.step, ()):
-                    names = self._given(turn, update)
+                    applied = (self.names.parameters[path] for path in update.applied if path in self.names.parameters)
+                    names = tuple(dict.fromkeys((*self._given(turn, update), *applied)))
                     detail = {
                         "closure": False,
                         "closure_backwards": 0,
@@ -376,5 +382,3 @@ def _scale(value: Any) -> float:
 def _scalars(args: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in args.items() if isinstance(value, (int, float, str, tuple)) and " " not in key}
 
-
-_ = frames

@@ -13,6 +13,7 @@ from smokestep.backends.jax import frames, vocabulary
 from smokestep.backends.jax.sketch import MARKERS, Plain, Sketch, Step
 
 UPDATES = frozenset("update update_fn apply_updates".split())
+PROMOTES = frozenset("promote_shapes promote_args promote_args_inexact ufunc.__call__".split())
 REDUCTIONS = frozenset("reduce_sum reduce_max reduce_min reduce_prod argmax argmin cumsum".split())
 
 
@@ -49,35 +50,55 @@ def grouped(sketch: Sketch, inner: bool = False) -> list[Group | Step]:
     """The operations in order, and the markers between them; JAX's own work on a marked function is left out, unless
     it is itself a part of one (`inner`: a derivative within what is differentiated)."""
     found: list[Group | Step] = []
+    stretched: list[Step] = []
     current: Group | None = None
     site: Any = None
     first: Any = None
     for step in sketch.steps:
         if step.primitive in MARKERS:
-            found.append(step)
-            current = None
+            found += [*map(_alone, stretched), step]
+            stretched, current = [], None
             continue
         if step.effect or (step.apart and not inner):
             continue
+        if _stretched(step):
+            stretched.append(step)
+            continue
+        before = [each for each in stretched if each.makes[0] in step.operands]
+        stretched = [each for each in stretched if each not in before]
         calls, user = frames.calls(step.path)
         name, kind, frame = vocabulary.named(calls)
         here: Any = None
-        inner: Any = None
+        place: Any = None
         if frame is not None and not step.outer:
             depth = step.path.index(frame)
             here = (frame.function, tuple((f.file, f.number, f.at) for f in step.path[depth + 1 :]))
-            inner = (step.primitive, tuple((f.number, f.at) for f in step.path[: depth + 1]))
-        if current is not None and here is not None and here == site and inner != first:
-            current.steps.append(step)
+            place = (step.primitive, tuple((f.number, f.at) for f in step.path[: depth + 1]))
+        if current is not None and here is not None and here == site and place != first:
+            current.steps += [*before, step]
             continue
-        current = Group(name or step.name, kind, [step], path=step.path, module=step.module, outer=step.outer)
+        current = _alone(step)
+        current.name, current.kind, current.steps = name or step.name, kind, [*before, step]
         current.label = frame.function.split(".")[0] if frame is not None else step.name
         if frame is None:
             current.name = step.name
-        site, first = here, inner
+        site, first = here, place
         found.append(current)
+    found += map(_alone, stretched)
     _link(found, sketch)
     return found
+
+
+def _alone(step: Step) -> Group:
+    return Group(step.name, "", [step], path=step.path, module=step.module, outer=step.outer, label=step.name)
+
+
+def _stretched(step: Step) -> bool:
+    """Whether a value is given the dimensions of another by the operation that joins them, and not by the user."""
+    return step.primitive == "broadcast_in_dim" and any(
+        frame.function in PROMOTES and frames.library(frame.file).startswith("jax/_src/numpy/")
+        for frame in frames.calls(step.path)[0]
+    )
 
 
 def _link(found: Iterable[Group | Step], sketch: Sketch) -> None:
@@ -93,7 +114,10 @@ def _link(found: Iterable[Group | Step], sketch: Sketch) -> None:
             continue
         made = [value for step in group.steps for value in step.makes]
         inside = set(made)
-        group.reads = tuple(dict.fromkeys(r for step in group.steps for r in step.operands if r not in inside))
+        swaps = {step.makes[0]: step.operands for step in group.steps if len(group.steps) > 1 and _stretched(step)}
+        plain = [read for step in group.steps if step.makes[:1] not in [(m,) for m in swaps] for read in step.operands]
+        plain = [read for each in plain for read in swaps.get(each, (each,))]
+        group.reads = tuple(dict.fromkeys(read for read in plain if read not in inside))
         group.makes = tuple(v for v in made if v in results or readers.get(v, set()) - {number})
         if not group.makes and made:
             group.makes = (made[-1],)
@@ -103,7 +127,7 @@ def _link(found: Iterable[Group | Step], sketch: Sketch) -> None:
 
 def _name(group: Group, sketch: Sketch) -> None:
     """The last touches to a name, and the plain arguments, as torch would have them."""
-    step = group.steps[-1] if len(group.steps) == 1 else group.steps[0]
+    step = group.steps[0]
     if group.name in ("conv", "conv_transpose"):
         group.name += f"{max(len(sketch.avals[group.makes[0]].shape) - 2, 1)}d"
     if group.name == "conv_general_dilated":
@@ -134,8 +158,8 @@ def _name(group: Group, sketch: Sketch) -> None:
         if group.name == "mul" and len(group.reads) == 1 and simple[0].operands.count(group.reads[0]) == 2:
             group.name = "square"
     for each in group.steps:
-        if each.primitive in REDUCTIONS and "dim" not in group.args:
-            axes = each.params.get("axes", each.params.get("axis"))
+        if (each.primitive in REDUCTIONS or "over" in each.params) and "dim" not in group.args:
+            axes = each.params.get("axes", each.params.get("over", each.params.get("axis")))
             size = len(sketch.avals[each.operands[0]].shape) if each.operands else 0
             axes = (axes,) if isinstance(axes, int) else tuple(axes or ())
             if len(axes) == 1 and (size > 1 or group.name in ("softmax", "log_softmax")):

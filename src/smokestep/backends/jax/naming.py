@@ -122,9 +122,15 @@ def _version(turn: Turn, value: int) -> int | None:
 def named(leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], held: Iterable[Path]) -> Names:
     """Names for all parameters: those differentiated, those that an optimizer holds, and their like beside them."""
     roots: dict[Path, None] = {}
+    first = {path[0] for path in chosen if path}
+    place = first.pop() if len(first) == 1 else ""  # where in the state all lies that is differentiated
     for path, name in chosen.items():
         parts = tuple(each for each in name.split(".") if each)
+        while parts and parts[-1] in PLAIN and path[-1] != parts[-1]:  # the variable of an NNX module, opened
+            parts = parts[:-1]
         while parts and path[-len(parts) :] != parts:
+            parts = parts[1:]
+        if parts == path and len(path) > 1 and path[0] == place and _index(place):
             parts = parts[1:]
         roots.setdefault(path[: len(path) - len(parts)] if parts else path[:-1])
     wanted = dict.fromkeys([*chosen, *held])
@@ -137,12 +143,14 @@ def named(leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], held: I
     tops = _tops(ordered, list(roots))
     parameters = {path: _short(path, tops) for path in ordered}
     parameters = _distinct(parameters)
-    statistics = {
-        path: ".".join(part for part in path if part not in PLAIN and part not in trees.STATISTICS and not _index(part))
-        for path, leaf in leaves.items()
-        if leaf.role == "statistic"
-    }
-    return Names(parameters, statistics)
+    aside = [path for path, leaf in leaves.items() if leaf.role == "statistic"]
+    beside = {path: any(path[: len(top)] == top for top in tops if top) for path in aside}
+    return Names(parameters, {path: _short(path, tops) if beside[path] else _apart(path) for path in aside})
+
+
+def _apart(path: Path) -> str:
+    """The name of a running statistic that lies in a tree of its own."""
+    return ".".join(part for part in path if part not in PLAIN and part not in trees.STATISTICS and not _index(part))
 
 
 def _root(path: Path, leaves: Mapping[Path, trees.Leaf]) -> Path:

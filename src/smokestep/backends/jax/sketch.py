@@ -18,6 +18,7 @@ from smokestep.backends.jax import frames
 from smokestep.backends.jax.markers import APART, backward_p, forward_p, results_p
 from smokestep.backends.jax.vocabulary import PRIMITIVES, of_jit
 
+NORMALISES = frozenset({"softmax", "log_softmax", "logsumexp"})
 BUDGET = 4000  # operations up to which loops are unrolled
 CALLS = frozenset(
     {"jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_lin", "remat_opt"}
@@ -217,7 +218,7 @@ class _Layout:
                 result = primitive.bind(*operands, **bind)
             return result if many else (result,)
 
-        plain = _plain(params) | _units(eqn)
+        plain = _plain(params) | _units(eqn) | (_over(inner) if name in NORMALISES and inner is not None else {})
         step = Step(name, primitive.name, reads, made, call, path, module, plain, _carrier(eqn), outer, closed)
         step.effect = not made and bool(eqn.effects)
         step.opaque = primitive.name in ("scan", "while", "cond", "shard_map", "custom_call", "ffi_call", "pallas_call")
@@ -330,6 +331,17 @@ def _units(eqn: Any) -> dict[str, int]:
         return {"units": numbers.rhs_spec[0]}
     if eqn.primitive.name == "dot_general" and len(eqn.invars[1].aval.shape) == 2 and len(numbers[0][1]) == 1:
         return {"units": 1 - numbers[0][1][0]}
+    return {}
+
+
+def _over(inner: Any) -> dict[str, tuple[int, ...]]:
+    """Of a function that normalises: the dimensions it does that over."""
+    for eqn in _jaxpr(inner).eqns:
+        if eqn.primitive.name in ("reduce_max", "reduce_sum"):
+            return {"over": tuple(eqn.params["axes"])}
+        for each in core.jaxprs_in_params(eqn.params):
+            if found := _over(each):
+                return found
     return {}
 
 

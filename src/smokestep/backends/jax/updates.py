@@ -69,6 +69,18 @@ def updates(turn: Turn, tops: Iterable[Path], aside: Set[Path] = frozenset()) ->
     return sorted(merged, key=lambda each: each.index)
 
 
+def rescaled(turn: Turn) -> list[Arithmetic]:
+    """Where gradients of several backward passes are multiplied or divided by one number, by the user's own hand."""
+    if len(turn.backwards) < 2:
+        return []
+    own = [each for each in turn.arithmetic if not each.optimizing and not each.applying]
+    return [
+        each
+        for each in own
+        if each.name in ("mul", "div", "mean") and sum(bool(turn.taint.get(read)) for read in each.reads) == 1
+    ]
+
+
 def _line(each: Arithmetic) -> Line | None:
     inner, own = frames.lines(each.path)
     return own[0] if own else inner

@@ -28,7 +28,9 @@ def training(model):
     @nnx.jit
     def train_step(model, optimizer, images, labels):
         def loss_fn(model):
-            return optax.softmax_cross_entropy_with_integer_labels(model(images), labels).mean()
+            return optax.softmax_cross_entropy_with_integer_labels(
+                model(images), labels
+            ).mean()  # BUG: inference-normalization layers.1
 
         optimizer.update(model, nnx.grad(loss_fn)(model))
 
@@ -37,7 +39,7 @@ def training(model):
 
 def buggy():
     model = build()
-    model.eval()  # BUG: inference-normalization layers.1
+    model.eval()
     model(jax.random.normal(jax.random.key(3), (2, 8, 8, 1)))
     return training(model)
 

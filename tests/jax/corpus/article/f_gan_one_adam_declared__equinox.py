@@ -46,8 +46,8 @@ def training(share_optimizer):
     def generator_step(models, d_state, g_state):
         trained, fixed = part(models, "generator")
         loss, grads = eqx.filter_value_and_grad(g_loss)(trained, fixed)
-        updates, g_state = optim.update(grads, g_state)
-        models = eqx.apply_updates(models, updates)  # BUG: foreign-update discriminator.*
+        updates, g_state = optim.update(grads, g_state)  # BUG: foreign-update discriminator.*
+        models = eqx.apply_updates(models, updates)
         return models, d_state, g_state, loss
 
     d_state, g_state = (

@@ -35,7 +35,7 @@ def training(share_optimizer):
             return bce(gan.discriminator(real), 1.0) + bce(gan.discriminator(fake), 0.0)
 
         loss, grads = nnx.value_and_grad(loss_fn, argnums=nnx.DiffState(0, wrt_d))(gan)
-        d_optimizer.update(gan, grads)
+        d_optimizer.update(gan, grads)  # BUG: foreign-update generator.*
         return loss
 
     def generator_step():

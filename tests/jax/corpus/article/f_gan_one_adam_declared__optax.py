@@ -61,8 +61,8 @@ def training(share_optimizer):
     @jax.jit
     def generator_step(state):
         loss, grads = jax.value_and_grad(g_loss)(state["params"])
-        updates, g_state = g_optimizer.update(grads, state["g"])
-        params = optax.apply_updates(state["params"], updates)  # BUG: foreign-update discriminator.*
+        updates, g_state = g_optimizer.update(grads, state["g"])  # BUG: foreign-update discriminator.*
+        params = optax.apply_updates(state["params"], updates)
         return {**state, "params": params, "g": g_state}, loss
 
     return smokestep.Training(

@@ -59,8 +59,8 @@ def training(split):
             return -agent.value(states, jax.vmap(agent.actor)(states)).mean()
 
         loss, grads = eqx.filter_value_and_grad(loss_fn)(trained)
-        updates, actor_state = optim.update(grads, actor_state)
-        agent = eqx.apply_updates(agent, updates)  # BUG: foreign-update critic.*
+        updates, actor_state = optim.update(grads, actor_state)  # BUG: foreign-update critic.*
+        agent = eqx.apply_updates(agent, updates)
         return agent, critic_state, actor_state, loss
 
     critic_state, actor_state = optim.init(split(agent, "critic")[0]), optim.init(split(agent, "actor")[0])

@@ -51,8 +51,8 @@ def training(tx_of):
     @jax.jit
     def improve_actor(params, critic_state, actor_state):
         loss, grads = jax.value_and_grad(actor_loss)(params)
-        updates, actor_state = actor_tx.update(grads, actor_state)
-        params = optax.apply_updates(params, updates)  # BUG: foreign-update critic.*
+        updates, actor_state = actor_tx.update(grads, actor_state)  # BUG: foreign-update critic.*
+        params = optax.apply_updates(params, updates)
         return params, critic_state, actor_state, loss
 
     return smokestep.Training(

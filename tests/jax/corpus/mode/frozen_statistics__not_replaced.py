@@ -14,7 +14,7 @@ class Net(nn.Module):
     @nn.compact
     def __call__(self, x, train):
         x = nn.Dense(16)(x)
-        x = nn.BatchNorm(use_running_average=not train)(x)
+        x = nn.BatchNorm(use_running_average=not train)(x)  # BUG?: frozen-statistics
         return nn.Dense(3)(nn.relu(x))
 
 
@@ -39,7 +39,7 @@ def training(keep):
 
         def loss_fn(params):
             both = {"params": params, "batch_stats": state.batch_stats}
-            logits, changed = state.apply_fn(both, x, train=True, mutable=["batch_stats"])  # BUG?: frozen-statistics
+            logits, changed = state.apply_fn(both, x, train=True, mutable=["batch_stats"])
             return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), changed
 
         (loss, changed), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
