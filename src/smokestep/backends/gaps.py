@@ -14,7 +14,6 @@ _VALUES = NotApplicable(
     "in JAX gradients are values that a step computes and uses up; nothing keeps them for the next one"
 )
 _CALLS = Open("what a model is called with is not told apart from the rest of the step in JAX yet")
-_ROLES = Open("which of several models a call belongs to is not told apart in JAX yet")
 _BEGINNINGS = Open("what the parameters held before the first step is not compared in JAX yet")
 _DROPOUTS = Open("a dropout that is switched off leaves no trace in a JAX program, so its mode is not seen yet")
 _FLAGS = Open("which layers follow `train()` and `eval()` of a module is not tried in JAX yet")

@@ -381,4 +381,3 @@ def _scale(value: Any) -> float:
 
 def _scalars(args: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in args.items() if isinstance(value, (int, float, str, tuple)) and " " not in key}
-
