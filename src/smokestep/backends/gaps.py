@@ -79,3 +79,42 @@ TENSORFLOW: Mapping[str, Open | NotApplicable] = {
     "unreached-mode": NotApplicable("the mode comes with each call, and no layer keeps one"),
     "unshuffled-data": Open("data pipelines are not looked into yet"),
 }
+
+_RUN_VALUES = NotApplicable("a graph's gradients are values of one run: nothing keeps, clears or mixes them")
+_RUN_ORDER = NotApplicable("the order of a graph's operations is that of its data, not that of lines")
+_RUN_FIRST = Open("first values of variables are not looked into on a session's graph yet")
+_RUN_FED = Open("what feeds a session's graph is not looked into yet")
+_RUN_SAVED = Open("what a Saver restores is not looked into yet")
+_RUN_UNITS = Open("single units are not measured on a session's graph yet")
+
+SESSIONS: Mapping[str, Open | NotApplicable] = {
+    "aliased-checkpoint": _RUN_SAVED,
+    "cleared-gradients": _RUN_VALUES,
+    "closure-without-backward": NotApplicable("no optimizer of TensorFlow 1 takes a closure"),
+    "dead-units": _RUN_UNITS,
+    "early-scheduler": NotApplicable("a schedule is an operation of the graph, computed from its step counter"),
+    "empty-clip": NotApplicable("gradients are clipped as values; no iterator of parameters is handed over"),
+    "growing-graph": Open("whether steps add operations to a graph is not judged yet"),
+    "identical-twins": _RUN_FIRST,
+    "loose-loading": _RUN_SAVED,
+    "misplaced-clip": _RUN_ORDER,
+    "out-of-range": Open("the range of outputs is not measured on a session's graph yet"),
+    "recreated-optimizer": Open("whether steps make new optimizers is not judged on a session's graph yet"),
+    "repeated-randomness": Open("seeds of a graph's operations are not looked into yet"),
+    "repeated-update": _RUN_VALUES,
+    "saturated-units": _RUN_UNITS,
+    "schedule-pace": _RUN_FED,
+    "skipped-steps": NotApplicable("no gradient scaler is known in TensorFlow 1"),
+    "stale-gradients": _RUN_VALUES,
+    "step-before-backward": _RUN_ORDER,
+    "stuck-dropout": Open("whether a dropout could be switched off is not judged on a session's graph yet"),
+    "symmetric-units": _RUN_FIRST,
+    "stale-optimizer": NotApplicable("a variable of a graph is never replaced by another"),
+    "trained-in-eval": Open("a dropout that is off leaves no operation in a graph, so it is not seen"),
+    "teacher-dropout": Open("which network is a teacher is not judged on a session's graph yet"),
+    "unoptimized-parameter": Open("what every var_list leaves out may be left out on purpose, so it is not judged"),
+    "unregistered-parameter": NotApplicable("a graph knows every variable: there is no module to register it with"),
+    "unshuffled-data": _RUN_FED,
+    "untied-weights": _RUN_FIRST,
+    "zero-product": _RUN_FIRST,
+}

@@ -50,6 +50,7 @@ class Assembly:
         self.optimizer_names = self._optimizer_names(words)
         self.names: dict[int, str] = {**self.models.path_of}
         self._name_the_rest()
+        recorder.variables = dict(self.models.buffers)
         self.count = len(recorder.ends)
         known = {**self.models.buffers, **self.names}
         self.declarations = declarations.Declarations(training, known, recorder.names, self.models)

@@ -14,6 +14,8 @@ from smokestep import facts
 from smokestep.backends.tensorflow.declarations import batch_names
 from smokestep.backends.tensorflow.hooks import listening
 from smokestep.backends.tensorflow.lab import trail
+from smokestep.backends.tensorflow.lab.averages import Averages
+from smokestep.backends.tensorflow.lab.beside import beside
 from smokestep.backends.tensorflow.lab.compare import EPS, described, difference
 from smokestep.backends.tensorflow.lab.edits import change, entries
 from smokestep.backends.tensorflow.lab.keeping import kept
@@ -78,7 +80,9 @@ class TensorFlowLab:
         """Make a call again with its arguments edited; what the user's code raises is told in the outcome."""
         return self._run(trial, edits, training, seed)
 
-    def _run(self, trial: int, edits: Sequence[Edit], training: bool, seed: int, inside: Any = None) -> Outcome:
+    def _run(
+        self, trial: int, edits: Sequence[Edit], training: bool, seed: int, inside: Any = None, times: int = 1
+    ) -> Outcome:
         called = self._called[trial]
         layer, (args, kwargs) = called.layer, called.args
         names = {id(tensor): name for name, tensor in _names(layer, args, kwargs)}
@@ -86,9 +90,11 @@ class TensorFlowLab:
         given = [(name, np.array(np.asarray(tensor))) for name, tensor in _names(layer, new_args, new_kwargs)]
         new_kwargs = {key: each for key, each in new_kwargs.items() if key != "training"}
         output, error = None, None
-        with kept(_variables(layer), seed) as drawn, inside or ExitStack():
+        with kept(_variables(layer), seed) as drawn:
             try:
-                output = layer(*new_args, **new_kwargs, training=training)
+                for _ in range(times):
+                    with inside or ExitStack():
+                        output = layer(*new_args, **new_kwargs, training=training)
             except Exception as raised:
                 error = raised
         found = [(name, tensor) for name, tensor in flat(output, "")]
@@ -139,6 +145,21 @@ class TensorFlowLab:
             self._run(trial, edits, False, seed, follow.tracer)
         return follow.ops()
 
+    def beside(
+        self, trial: int, edits: Sequence[Edit], longer: Sequence[Edit], *, size: int, kept: Sequence[int], by: float
+    ) -> tuple[Touch, ...]:
+        """The operations that differ between shorter and longer sequences where both have entries."""
+        runs = (self._followed(trial, each, 0) for each in (edits, longer))
+        return tuple(beside(*runs, size, kept, by))
+
+    def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
+        """The variables that move as an average does when a call is made three times in a row."""
+        names, plain = self.recorder.variables, (each for _, each in _variables(self._called[trial].layer))
+        watched = Averages([(names[id(each)], each) for each in plain if id(each) in names])
+        once, last = self.run(trial, edits), self._run(trial, edits, False, 0, watched, times=3)
+        changed = any(each and each.beyond(0) for each in self.differences(once, last))
+        return watched.found() if changed and not once.drew else ()
+
     def entries(self, name: str, edits: Sequence[Edit] = (), *, trial: int | None = None) -> tuple[float, ...]:
         """The entries of an argument of a trial, or of a tensor of the batch, edited; none where there are too many."""
         if trial is not None:
@@ -182,10 +203,6 @@ class TensorFlowLab:
         """Decoding with a cache is not tried."""
         raise NotOffered("decoding with a cache is not yet tried with TensorFlow")
 
-    def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
-        """Averages are not looked for: what a call moves is told by `kept`."""
-        return ()
-
     def modes(self, trial: int) -> Any:
         """A mode is an argument of the call, and reaches every layer in it."""
         raise NotOffered("the mode is an argument of the call in Keras")
@@ -201,10 +218,6 @@ class TensorFlowLab:
     def rebuilt(self) -> Any:
         """Building twice is not tried."""
         raise NotOffered("building the training twice is not yet tried with TensorFlow")
-
-    def beside(self, *args: Any, **kwargs: Any) -> tuple[Touch, ...]:
-        """Longer sequences are not followed operation by operation."""
-        return ()
 
     def functions(self) -> Any:
         """Custom gradients are not tried."""
