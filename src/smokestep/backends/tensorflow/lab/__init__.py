@@ -14,6 +14,7 @@ from smokestep import facts
 from smokestep.backends.tensorflow.declarations import batch_names
 from smokestep.backends.tensorflow.hooks import listening
 from smokestep.backends.tensorflow.lab import trail
+from smokestep.backends.tensorflow.lab.alignment import Rows, align, answers, apart
 from smokestep.backends.tensorflow.lab.averages import Averages
 from smokestep.backends.tensorflow.lab.beside import beside
 from smokestep.backends.tensorflow.lab.compare import EPS, described, difference
@@ -22,6 +23,7 @@ from smokestep.backends.tensorflow.lab.keeping import kept
 from smokestep.backends.tensorflow.lab.steps import Steps, replying
 from smokestep.backends.tensorflow.naming import layers_of
 from smokestep.backends.tensorflow.running import Called, arguments, flat
+from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.trials import Difference, Edit, Outcome, Reply, Stepped, Tensor, Touch, Trial
 from smokestep.world import NotOffered
@@ -36,6 +38,7 @@ class TensorFlowLab:
     def __init__(self, recorder: Any, flow: Flow, module_name: Any, training: Any) -> None:
         self.recorder, self._module_name = recorder, module_name
         self._steps = Steps(training, recorder) if training is not None else None
+        self._aligned: dict[Alignment, Rows] | None = None
         self._trials: list[Trial] = []
         self._called: list[Called] = []
         known = {call.index: call for graph in flow.graphs for call in graph.calls}
@@ -114,6 +117,23 @@ class TensorFlowLab:
             handle={"outputs": found, "eps": EPS.get(str(getattr(layer, "compute_dtype", "")), 0.0)},
         )
 
+    def aligned(self) -> tuple[Alignment, ...]:
+        """The losses outside of the model whose target is an argument of it, shifted in time."""
+        if self._aligned is None:
+            self._aligned = {}
+            known = answers(self.recorder.losses.calls, self._trials[0].step) if self._trials else []
+            for index, called in enumerate(self._called):
+                names = _names(called.layer, *called.args)
+                self._aligned.update(align(known, index, called.event.index, names, called.results))
+        return tuple(self._aligned)
+
+    def apart(
+        self, aligned: Alignment, one: Outcome, other: Outcome, *, sample: int, samples: int
+    ) -> tuple[Difference, bool] | None:
+        """How far two outcomes differ in the rows of a loss of one sample, and whether they do in another sample."""
+        rows = (self._aligned or {}).get(aligned)
+        return None if rows is None or one.error or other.error else apart(rows, one, other, sample, samples)
+
     def differences(
         self, one: Outcome, other: Outcome, *, dim: int = 0, at: Sequence[int] | None = None
     ) -> tuple[Difference | None, ...]:
@@ -191,14 +211,6 @@ class TensorFlowLab:
         return self._steps
 
     # ── what is not made yet ───────────────────────────────────────────────────────────────────────────────────
-    def aligned(self) -> tuple[Any, ...]:
-        """Losses inside a model are not followed: its outputs are all that is compared."""
-        return ()
-
-    def apart(self, *args: Any, **kwargs: Any) -> Any:
-        """See `aligned`."""
-        raise NotOffered("losses inside a model are not yet followed with TensorFlow")
-
     def decoded(self, trial: int) -> Any:
         """Decoding with a cache is not tried."""
         raise NotOffered("decoding with a cache is not yet tried with TensorFlow")
