@@ -286,7 +286,7 @@ def _compiled(recorder: Any) -> Wrap:
 def _updates(recorder: Any) -> Wrap:
     def wrap(function: Any) -> Any:
         def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
-            if recorder.dry is not None:
+            if recorder.dry is not None and not recorder.dry.real:
                 return None
             if recorder.tracer.paused or not tf.executing_eagerly():
                 return function(self, grads, trainable_variables)

@@ -244,8 +244,8 @@ class TensorFlowLab:
         raise NotOffered("compiled steps are not yet compared with plain ones with TensorFlow")
 
     def fresh(self, *, seed: int = 0) -> AbstractContextManager[Any]:
-        """Trainings are not trained for real."""
-        raise NotOffered("longer trials of training are not yet made with TensorFlow")
+        """The training at hand, to be trained for real and put back."""
+        return self._training().fresh(seed)
 
 
 def _names(layer: Any, args: Any, kwargs: Any) -> list[tuple[str, Any]]:
