@@ -27,15 +27,15 @@ from smokestep.check import Check  # noqa: E402
 from smokestep.checks import load  # noqa: E402
 
 PAGE = ROOT / "docs" / "coverage.md"
-BACKENDS = ("PyTorch",)
 HEAD = """# Coverage
 
 Faults of training code that a test of a few steps could find, gathered from the literature, from other tools and from
 bug reports, and what tells them here. {counts} {optional}
 
 Severity and check are those that the named program of the corpus is marked with; the tests hold every mark, line and
-all. The evidence is what the check reads. All of it is there with {backends}. A row may have both: what tells it, and
-what of it nothing tells.
+all. The evidence is what the check reads. All of it is there with PyTorch;
+[what is judged in JAX, Keras and TensorFlow](reference/frameworks.md) has a table of its own. A row may have both: what
+tells it, and what of it nothing tells.
 """
 
 TABLE = "| | fault | check | severity | evidence | proven by |\n|---|---|---|---|---|---|\n"
@@ -74,7 +74,6 @@ def page() -> str:
         counts=f"Of {len(wanted)} such faults {len(covered)} are told, {certain} of them with certainty in at least "
         f"one form; {len(wanted) - len(covered)} are not, each with the reason.",
         optional=f"{len(beside)} more need a statement or are a matter of taste (marked ☆).",
-        backends=" and ".join(BACKENDS),
     )
     for group in groups.values():
         text += f"\n## {group['title']}\n\n{TABLE}"

@@ -22,7 +22,7 @@ from types import ModuleType
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-ELSEWHERE = {"guides/tensorflow1.md"}  # executed where its framework is installed (tests/keras)
+ELSEWHERE = {"guides/keras.md", "guides/tensorflow1.md"}  # executed where its framework is installed (tests/keras)
 GUIDES = sorted({f"guides/{path.name}" for path in (DOCS / "guides").glob("*.md")} - ELSEWHERE)
 PAGES = ["../README.md", "getting-started.md", *GUIDES]
 BLOCK = re.compile(r'^(`{3,})(\w+)(?: title="(.+?)")?\n(.*?)^\1$', re.MULTILINE | re.DOTALL)
@@ -53,6 +53,11 @@ def console(text: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_guide_does_what_it_shows(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    execute(page, folder, monkeypatch)
+
+
+def execute(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Execute a page in an empty folder that is the current one."""
     shutil.copytree(DOCS.parent / "examples", folder / "examples")
     # A real module in a real file, as a reader would have: what is found is shown with its lines.
     module = ModuleType("guide")

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from importlib import import_module
 from types import FrameType
 from typing import Any, TypeAlias
 
-from smokestep import facts, privacy
-from smokestep.backends import framework_in
+from smokestep import facts
+from smokestep.backends import module_for
 from smokestep.engine import TrainingDefect
 from smokestep.findings import Finding, Line, Place, Severity, Verdict
 from smokestep.report import Report, Subject
@@ -59,11 +58,7 @@ def _named(word: str, things: Sequence[Any], frame: FrameType) -> Mapping[str, A
 @contextmanager
 def _asserted(word: str, things: Mapping[str, Any], line: Line, judge: Judge) -> Iterator[None]:
     __tracebackhide__ = True  # pytest then shows the user's block
-    frameworks = privacy.loaded()
-    if not frameworks:
-        raise RuntimeError(f"no framework to observe: import one of {', '.join(privacy.BACKENDS)} first")
-    backend = frameworks[framework_in(tuple(things.values()), frameworks) or next(iter(frameworks))]
-    ended = import_module(f"{backend}.motion").observe(things)
+    ended = module_for(tuple(things.values()), "motion").observe(things)
     motions: Sequence[Motion] = ()
     try:
         yield
@@ -86,6 +81,8 @@ def _untrained(motions: Sequence[Motion]) -> dict[str, str]:
             wrong[each.name] = (
                 f"did not move, though its gradient reaches {each.gradient:.3g}: in no optimizer, or lost"
             )
+        elif not each.moved and not each.watched:
+            wrong[each.name] = "did not move"
         elif not each.moved:
             wrong[each.name] = f"did not move: {'no' if each.gradient is None else 'only a zero'} gradient reached it"
         elif by_gradient and each.trainable and not each.gradient:

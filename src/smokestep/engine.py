@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import linecache
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,6 +111,7 @@ def _examine(
     **choices: Any,
 ) -> tuple[Report, BaseException | None]:
     started = time.perf_counter()
+    linecache.checkcache()  # a file that was edited since: its lines are shown as they are now
     if training is None:
         training = from_parts(model, loss, optimizer, batch)
     elif any(part is not None for part in (model, loss, optimizer, batch)):

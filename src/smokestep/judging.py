@@ -107,7 +107,11 @@ def _judged(
     gaps, words = backend.gaps(), backend.words()
     for check in settings.checks:
         of, options = whole if check.partial else complete, settings.options.get(check.name, {})
-        findings, outcome = _run(check, of, options, gaps.get(check.name))
+        if gap := gaps.get(check.name):
+            verdict = Verdict.OPEN if isinstance(gap, Open) else Verdict.NOT_APPLICABLE
+            outcomes[check.name] = Outcome(verdict, gap.reason, gap=True)
+            continue
+        findings, outcome = _run(check, of, options)
         findings = [_worded(each, words) for each in findings]
         permits = [(each, _permit(each, settings.allow)) for each in findings]
         permitted = [(each, permit) for each, permit in permits if permit is not None]
@@ -158,14 +162,11 @@ def _worded(finding: Finding, words: Sequence[tuple[str, str]]) -> Finding:
     return replace(finding, message=say(finding.message), hint=say(finding.hint), related=related)
 
 
-def _run(
-    check: Check, of: Of, options: Mapping[str, Any], gap: Open | NotApplicable | None
-) -> tuple[list[Finding], Outcome]:
+def _run(check: Check, of: Of, options: Mapping[str, Any]) -> tuple[list[Finding], Outcome]:
     findings: list[Finding] = []
     reasons: dict[type, str] = {}
     try:
-        said_by = [gap] if gap else check.judge(*(of(kind) for kind in check.needs), **options)
-        for said in said_by:
+        for said in check.judge(*(of(kind) for kind in check.needs), **options):
             if isinstance(said, Finding):
                 findings.append(_stamped(said, check))
             else:

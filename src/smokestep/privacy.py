@@ -5,6 +5,7 @@ Put back on every way out, KeyboardInterrupt included; what had been changed is 
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,12 @@ def loaded() -> dict[str, str]:
 
 
 def _states() -> dict[str, ModuleType]:
-    return {framework: import_module(f"{backend}.state") for framework, backend in loaded().items()}
+    """The modules that know each framework's global state; one whose backend refuses its version is left alone."""
+    found = {}
+    for framework, backend in loaded().items():
+        with contextlib.suppress(ImportError, AttributeError):
+            found[framework] = import_module(f"{backend}.state")
+    return found
 
 
 def seed_everything(seed: int) -> tuple[str, ...]:

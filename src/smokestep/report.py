@@ -18,10 +18,12 @@ OWN = ("private-world", "unused-allowance")  # findings that no check makes: the
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one check, with the reason where the verdict alone does not tell."""
+    """What became of one check, with the reason where the verdict alone does not tell. `gap`: it is not judged in this
+    framework, whatever the training."""
 
     verdict: Verdict
     reason: str = ""
+    gap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Report:
             "verdict": self.verdict.value,
             "findings": [_finding_out(each) for each in self.findings],
             "checks": {
-                name: {"verdict": outcome.verdict.value, "reason": outcome.reason}
+                name: {"verdict": outcome.verdict.value, "reason": outcome.reason, "gap": outcome.gap}
                 for name, outcome in self.checks.items()
             },
             "training": asdict(self.training),
@@ -147,7 +149,10 @@ class Report:
         return cls(
             verdict=Verdict(values["verdict"]),
             findings=tuple(map(_finding_in, values["findings"])),
-            checks={name: Outcome(Verdict(each["verdict"]), each["reason"]) for name, each in values["checks"].items()},
+            checks={
+                name: Outcome(Verdict(each["verdict"]), each["reason"], each.get("gap", False))
+                for name, each in values["checks"].items()
+            },
             training=Subject(**values["training"]),
             seed=values["seed"],
             steps=values["steps"],

@@ -8,11 +8,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from smokestep import privacy
-from smokestep.backends import framework_in
+from smokestep.backends import module_for
 
 if TYPE_CHECKING:
     from smokestep.config import Allowance
@@ -138,9 +136,7 @@ def from_parts(model: Any, loss: Any, optimizer: Any, batch: Any) -> Training:
         )
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         raise TypeError(f"batch must be a pair (inputs, targets), got {kind(batch)}; for any other, write a Training")
-    loaded = privacy.loaded() or privacy.BACKENDS
-    backend = loaded[framework_in((model, optimizer), loaded) or next(iter(loaded))]
-    step = import_module(f"{backend}.parts").step(model, loss, optimizer)
+    step = module_for((model, optimizer), "parts").step(model, loss, optimizer)
     training = Training(step, tuple(batch), model=model, optimizer=optimizer, loss=loss)
     object.__setattr__(training, "own_loop", True)
     return training

@@ -98,7 +98,7 @@ class Motion:
     """What a block of code did to one tensor: whether any bit of it changed, and the largest change of an entry.
 
     `gradient`: largest |gradient| at the end of the last `backward` that reached it, None if none did. `statistic`: a
-    running statistic of a normalization.
+    running statistic of a normalization. `watched`: gradients could be seen.
     """
 
     name: str
@@ -108,46 +108,7 @@ class Motion:
     trainable: bool
     statistic: bool
     parameter: bool
-
-
-class World(Protocol):
-    """One private place in which the user's training can be run and observed."""
-
-    def recording(self) -> Recording:
-        """Run the user's step a few times, recorded (the same Recording on every call).
-
-        An exception of the step ends the recording and is kept: `steps.error` tells it, `raised()` gives it.
-        """
-        ...
-
-    def raised(self) -> BaseException | None:
-        """The exception that ended the recording, if one did."""
-        ...
-
-    def lab(self) -> Lab:
-        """Where the recorded model calls can be made again. Raises `NotOffered` where they cannot."""
-        ...
-
-    def loaders(self) -> tuple[Loader, ...]:
-        """What two workers would draw, of each data loader that was made or iterated in the recorded run."""
-        ...
-
-    def fingerprint_changes(self) -> tuple[str, ...]:
-        """Once the world is closed: the names of the user's objects that are not bit for bit as they were."""
-        ...
-
-    def describe(self) -> Mapping[str, str]:
-        """The framework and its version, for the report: {"framework": "torch 2.13.0"}."""
-        ...
-
-    def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """The checks that cannot be judged here, by name: because it is not seen yet (`Open`), or for want of the thing
-        itself in the framework (`NotApplicable`). What is empty for want of a verb must never pass."""
-        ...
-
-    def words(self) -> Sequence[tuple[str, str]]:
-        """Phrases of findings, and what is said in this framework instead."""
-        ...
+    watched: bool = True
 
 
 class Live(Protocol):
@@ -166,7 +127,7 @@ class Live(Protocol):
         ...
 
     def describe(self) -> Mapping[str, str]:
-        """The framework and its version, for the report."""
+        """The framework and its version, for the report: {"framework": "torch 2.13.0"}."""
         ...
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
@@ -176,4 +137,20 @@ class Live(Protocol):
 
     def words(self) -> Sequence[tuple[str, str]]:
         """Phrases of findings, and what is said in this framework instead."""
+        ...
+
+
+class World(Live, Protocol):
+    """One private place in which the user's training can be run and observed.
+
+    `recording` runs the step a few times, recorded (the same Recording on every call). An exception of the step ends
+    it and is kept: `steps.error` tells it, `raised()` gives it.
+    """
+
+    def raised(self) -> BaseException | None:
+        """The exception that ended the recording, if one did."""
+        ...
+
+    def fingerprint_changes(self) -> tuple[str, ...]:
+        """Once the world is closed: the names of the user's objects that are not bit for bit as they were."""
         ...

@@ -9,8 +9,11 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+from smokestep import privacy
 
 if TYPE_CHECKING:
     from smokestep.evidence.lab import Lab
@@ -44,6 +47,17 @@ def framework_in(things: Sequence[Any], among: Collection[str]) -> str | None:
     """The framework, of these, that most of what is found in these things comes from."""
     votes = Counter(each for thing in things for each in _frameworks(thing, set()) if each in among)
     return max(votes, key=lambda each: votes[each]) if votes else None
+
+
+def module_for(things: Sequence[Any], name: str) -> ModuleType:
+    """A module of the backend whose framework these things come from, else of the first that is loaded.
+
+    Raises `RuntimeError` if no framework is.
+    """
+    loaded = privacy.loaded()
+    if not loaded:
+        raise RuntimeError(f"no framework to observe: import one of {', '.join(privacy.BACKENDS)} first")
+    return import_module(f"{loaded[framework_in(things, loaded) or next(iter(loaded))]}.{name}")
 
 
 def _frameworks(thing: Any, seen: set[int], depth: int = 5) -> Iterator[str]:

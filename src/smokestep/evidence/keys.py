@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from smokestep.evidence.flow import Graph
 from smokestep.findings import Line
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Use:
     caller: Line | None = None
     module: str = ""
     turn: str = ""  # which of a training's steps
+    own: tuple[Line, ...] = ()  # the lines of the user's own that led to it, innermost first
+    made: int = -1  # the value of the flow graph that came of it, -1 if that is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +48,39 @@ class Keys:
     def gather(cls, world: World, of: Of) -> Keys:
         """Taken from the recorded run."""
         return world.recording().keys
+
+
+def twice(uses: list[Use], graph: Graph | None) -> tuple[Use, Use] | None:
+    """Of the uses of one key, one and another that draws from it: by another call, or onto what the first one drew."""
+    for at, use in enumerate(uses):
+        for before in uses[:at]:
+            alike = (before.line, before.name, before.shape, before.module) == (
+                use.line,
+                use.name,
+                use.shape,
+                use.module,
+            )
+            chained = before.own != use.own and graph is not None and _meets(graph, before.made, use.made)
+            if (use.kind == "draw" or before.kind == "draw") and (chained or not alike):
+                return (before, use) if use.kind == "draw" else (use, before)
+    return None
+
+
+def _meets(graph: Graph, first: int, second: int) -> bool:
+    """Whether what was drawn second is first combined with something that was made of what was drawn before.
+
+    The same noise in two networks side by side, and the same crop of an image and its mask, are drawn so on purpose.
+    """
+    if first < 0 or second < 0 or first == second:
+        return False
+    reached, alone, ahead = graph.forward_of([first]), {second}, [second]
+    while ahead:
+        for op in graph.readers().get(ahead.pop(), ()):
+            others = [value for value in op.reads if value not in alone]
+            if any(value in reached for value in others):
+                return True
+            if not others:
+                new = [value for value in op.makes if value not in alone]
+                alone.update(new)
+                ahead += new
+    return False

@@ -13,6 +13,10 @@ from smokestep.evidence.paths import TRAINED, Paths
 CUTS = {
     "detach": ("`detach` takes it out of the graph", "remove `detach`, or leave the parameter out of the optimizer"),
     "detach_": ("`detach_` takes it out of the graph", "remove `detach_`, or leave the parameter out of the optimizer"),
+    "stop_gradient": (
+        "`stop_gradient` lets no gradient through",
+        "remove `stop_gradient`, or leave the parameter out of the optimizer",
+    ),
     "data": ("`.data` takes it out of the graph", "use the tensor itself, not its `.data`"),
     "item": ("`.item()` makes it a Python number", "keep the tensor: arithmetic works on it"),
     "tolist": ("`.tolist()` makes it Python numbers", "keep the tensor, and index it"),

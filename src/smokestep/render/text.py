@@ -196,13 +196,17 @@ def _text(file: str, number: int, code: str = "") -> str:
 
 def _small_print(report: Report) -> Iterator[RenderableType]:
     reasons: dict[str, list[str]] = {}
+    never = [name for name, each in report.checks.items() if each.gap and each.verdict is Verdict.OPEN]
     for name, outcome in report.checks.items():
-        if outcome.verdict is Verdict.OPEN:
+        if outcome.verdict is Verdict.OPEN and not outcome.gap:
             reasons.setdefault(outcome.reason or "no reason given", []).append(name)
     if reasons:
         yield Text.assemble("\n", ("could not tell", "bold"), (": neither passed nor failed", "dim"))
     for reason, names in reasons.items():
         yield _indented(f"{_some(names)}: {reason}")
+    if never:
+        framework = report.versions.get("framework", "this framework").partition(" ")[0]
+        yield Text.assemble("\n", (f"not judged with {framework} yet: {_some(never)}", "dim"))
     if report.allowed or report.left_out or report.on_request:
         yield ""
     for finding, why in report.allowed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -18,8 +19,12 @@ from smokestep.backends.jax import frames, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.hooks import hooked
+from smokestep.backends.jax.lab import JaxLab
+from smokestep.backends.jax.lab.keeping import Kept
+from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.snapshot import preserved
+from smokestep.backends.jax.words import WORDS
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
 from smokestep.findings import Line, NotApplicable, Open
@@ -29,25 +34,6 @@ from smokestep.world import NotOffered, Recording
 __all__ = ["LOOP", "StopWatching", "live", "open_world"]
 
 LOOP = ("forward", "backward", "update")  # the events of a plain step
-WORDS: tuple[tuple[str, str], ...] = (  # what a finding says of torch, and what is said in JAX instead
-    (
-        "move it out of `no_grad`, or leave the parameter out of the optimizer",
-        "compute it inside of the function that is differentiated",
-    ),
-    ("gradient is turned off", "it is computed outside of the function that is differentiated"),
-    ("`detach`", "`stop_gradient`"),
-    ("(x) - x).detach()", "(x) - x)"),
-    ("`torch.where`", "`jnp.where`"),
-    ("`torch.stack`", "`jnp.stack`"),
-    ("torch functions", "jax.numpy functions"),
-    ("call loss.backward() before optimizer.step()", "differentiate the loss, and apply the updates"),
-    ("no backward was called", "nothing was differentiated"),
-    ("requires_grad_(True)", "`jax.grad` with it among the arguments that are differentiated"),
-    ("does not require gradient", "is not differentiated"),
-    ("backward passes", "gradient computations"),
-    ("backward pass", "gradient computation"),
-)
-NO_LAB = "model calls are not made again for JAX yet, so what needs an experiment was not tried"
 
 
 def describe() -> Mapping[str, str]:
@@ -58,8 +44,9 @@ def describe() -> Mapping[str, str]:
 class JaxWorld:
     """One private world: the training, built afresh or to be put back, and its one recording."""
 
-    def __init__(self, training: Training, steps: int) -> None:
-        self._training, self._steps = training, steps
+    def __init__(self, training: Training, steps: int, factory: Callable[[], Training] | None = None) -> None:
+        self._training, self._steps, self._factory = training, steps, factory
+        self._lab: JaxLab | None = None
         self._recorder = Recorder()
         self._recording: Recording | None = None
         self._error: tuple[BaseException, Line | None] | None = None
@@ -78,8 +65,12 @@ class JaxWorld:
         return self._error[0] if self._error else None
 
     def lab(self) -> Lab:
-        """Not offered yet."""
-        raise NotOffered(NO_LAB)
+        """Where the recorded models can be run again."""
+        recording = self.recording()
+        if self._lab is None:
+            kept = Kept(self._training, self._state)
+            self._lab = JaxLab(self._recorder.turns, recording.flow, kept, self._factory, recording.complete)
+        return self._lab
 
     def loaders(self) -> tuple[Loader, ...]:
         """None: JAX has no data loader of its own."""
@@ -105,8 +96,11 @@ class JaxWorld:
         training = self._training
         found: dict[tuple[str, ...], trees.Leaf] = {}
         arrays: set[int] = set()
-        for root, value in self._roots():
+        roots = self._roots()
+        given = len(roots) - len(self.holders)
+        for position, (root, value) in enumerate(roots):
             for leaf in trees.leaves(value, root):
+                leaf = replace(leaf, given=position < given)
                 if id(leaf.value) not in arrays or leaf.path in found:
                     arrays.add(id(leaf.value))
                     found.setdefault(leaf.path, leaf)
@@ -170,83 +164,14 @@ class JaxWorld:
 def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: int) -> Iterator[JaxWorld]:
     """A private world for a training: built by its factory, else run in place and put back afterwards."""
     training = subject if isinstance(subject, Training) else subject()
-    world = JaxWorld(training, steps)
+    world = JaxWorld(training, steps, None if isinstance(subject, Training) else subject)
     roots = [training.state, training.batch, *training.model.values(), *training.optimizer.values()]
     with preserved(roots, world.holders) as world.lost:
         yield world
 
 
-class StopWatching(Exception):
-    """Enough has been seen of a script."""
-
-
-class JaxLive:
-    """A watch over the user's own loop."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder, self._recording = recorder, None
-        self._started = time.perf_counter()
-
-    def recording(self) -> Recording:
-        """What was recorded so far, as evidence; the recording is over."""
-        if self._recording is None:
-            recorder = self.recorder
-            recorder.close()
-            recorder.hooks.busy += 1
-            self._recording = watched(recorder, time.perf_counter() - self._started)
-        return self._recording
-
-    def lab(self) -> Lab:
-        """Not offered yet."""
-        raise NotOffered(NO_LAB)
-
-    def loaders(self) -> tuple[Loader, ...]:
-        """None: JAX has no data loader of its own."""
-        return ()
-
-    def describe(self) -> Mapping[str, str]:
-        """The framework and its version."""
-        return describe()
-
-    def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """What is not judged for JAX."""
-        return GAPS
-
-    def words(self) -> Sequence[tuple[str, str]]:
-        """How findings are worded for JAX."""
-        return WORDS
-
-
-def watched(recorder: Recorder, seconds: float) -> Recording:
-    """The steps of a watched loop as evidence: those of which it is known what they left."""
-    turns = [turn for turn in recorder.turns if turn.after]
-    if not turns and recorder.turns:
-        raise NotOffered("one step was seen and nothing after it, so what it left is not known")
-    leaves = {
-        path: trees.Leaf(path, array) for turn in turns for path, array in turn.before.items() if path in turn.after
-    }
-    return Assembly(turns, leaves, {}, None, None, seconds, live=True, uses=recorder.uses).recording()
-
-
-def _enough(steps: int, stopping: Callable[[], None] | None) -> Callable[[Recorder], None]:
-    """Ends a live recording when so many steps are complete."""
-
-    def wanted(recorder: Recorder) -> None:
-        # a step is complete when the next one has begun, and told what it left
-        if len(recorder.turns) <= steps:
-            return
-        if stopping is not None:
-            stopping()
-            raise StopWatching
-        recorder.hooks.busy += 1
-
-    return wanted
-
-
 @contextmanager
 def live(steps: int, stopping: Callable[[], None] | None = None) -> Iterator[JaxLive]:
-    """Watch the loop that runs in the block. When enough has been seen, go on without recording; with `stopping`, call
-    it and raise StopWatching inside the loop, again at each further step if the loop swallows it."""
-    recorder = Recorder(_enough(steps, stopping))
-    with hooked(recorder.hooks):
-        yield JaxLive(recorder)
+    """Watch the loop that runs in the block; see `smokestep.backends.jax.live`."""
+    with watching(steps, stopping, WORDS) as watched:
+        yield watched

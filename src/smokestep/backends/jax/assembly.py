@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from smokestep.backends.jax import declarations, frames, losses, modes, naming, numbers, trees
+from smokestep.backends.jax import calls, declarations, frames, losses, modes, naming, numbers, trees
 from smokestep.backends.jax.cells import Backed, Turn
 from smokestep.backends.jax.naming import Held, Names, Path, source_of
 from smokestep.backends.jax.probe import most
@@ -70,7 +70,7 @@ class Assembly:
             flow=flow,
             losses=Losses(tuple(losses.calls(self.turns, self.graphs))),
             modes=modes.evidence(self.turns, self.graphs, self.names, self.leaves),
-            numbers=numbers.evidence(self.turns, self.graphs),
+            numbers=numbers.evidence(self.turns),
             declared=declarations.declared(
                 self.training,
                 self.leaves,
@@ -149,7 +149,8 @@ class Assembly:
             Backward(each.index, each.roots, each.line, self._names(turn, each)) for each in turn.backwards
         )
         opaque = (*turn.opaque, *((op.name, op.lines()[0]) for op in turn.ops if op.opaque))
-        return Graph(turn.step, values, tuple(ops), backwards, (), opaque)
+        called = tuple(each for each in calls.calls(turn) if all(value in values for value in each.outputs))
+        return Graph(turn.step, values, tuple(ops), backwards, called, opaque)
 
     def _way(self, turn: Turn, value: int) -> set[int]:
         """The values made of parameters on the way to one that is differentiated."""

@@ -30,8 +30,8 @@ def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: 
     line, own = op.lines()
     classes = prediction.shape[-1] if op.name in CLASSED and prediction.shape else None
     along = len(prediction.shape) - 1 if prediction.shape else None
-    result = turn.cells[op.makes[0]]
-    loss = float(result.whole.reshape(())) if result.whole is not None and result.whole.size == 1 else None
+    made, reduction = _reduced(op.makes[0], graph)
+    loss = _number(turn.cells[made])
     return LossCall(
         step=turn.step,
         name=op.name,
@@ -39,20 +39,37 @@ def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: 
         target=_operand(target, graph, along if target.shape == prediction.shape and op.name in CLASSED else None, True)
         if target is not None
         else None,
-        result=op.makes[0],
+        result=made,
         loss=loss,
         line=line,
         caller=own[0] if own else line,
         module=op.module,
-        reduction="none",
+        reduction=reduction,
         classes=classes,
         class_dim=along if classes is not None else None,
         log_target=op.label == "kl_divergence_with_log_targets",
-        reaches_root=not needed.isdisjoint(op.makes),
+        reaches_root=made in needed,
         gradient=prediction.gradient,
         grad=op.grad,
-        sign=entering.get(op.makes[0]),
+        sign=entering.get(made),
     )
+
+
+def _reduced(value: int, graph: Graph) -> tuple[int, str]:
+    """The loss as one number, where nothing but its mean or its sum is taken, and which of them."""
+    readers = graph.readers().get(value, ())
+    if len(readers) == 1 and readers[0].name in ("mean", "sum") and readers[0].reads == (value,):
+        (op,) = readers
+        if len(op.makes) == 1 and op.makes[0] in graph.values and not graph.values[op.makes[0]].shape:
+            return op.makes[0], op.name
+    return value, "none"
+
+
+def _number(cell: Cell) -> float | None:
+    """A loss that is one number: no loss known here is negative, so its peak is its value."""
+    if cell.whole is not None and cell.whole.size == 1:
+        return float(cell.whole.reshape(()))
+    return cell.peak if not cell.shape else None
 
 
 def _sides(op: Made, cells: list[Cell]) -> tuple[Cell, Cell | None]:

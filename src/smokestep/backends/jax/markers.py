@@ -19,8 +19,6 @@ forward_p.multiple_results = True
 # (how many are gradients of results), `batched`: how often a `vmap` went over it that did not go over the forward.
 backward_p = core.Primitive("smokestep_backward")
 backward_p.multiple_results = True
-
-
 # In: what a differentiated function gave, with and beside its results; gives it on. Params: `key`.
 results_p = core.Primitive("smokestep_results")
 results_p.multiple_results = True

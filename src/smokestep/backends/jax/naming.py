@@ -129,7 +129,7 @@ def named(leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], held: I
         roots.setdefault(path[: len(path) - len(parts)] if parts else path[:-1])
     wanted = dict.fromkeys([*chosen, *held])
     for path, leaf in leaves.items():
-        if leaf.role == "leaf" and "float" in str(leaf.value.dtype) and leaf.value.shape:
+        if leaf.role == "leaf" and leaf.given and "float" in str(leaf.value.dtype) and leaf.value.shape:
             wanted.setdefault(path)
             if not any(path[: len(root)] == root for root in roots):
                 roots.setdefault(_root(path, leaves))
@@ -163,7 +163,6 @@ def _short(path: Path, tops: list[Path]) -> str:
     below = [part for part in path[len(top) :] if part not in PLAIN] or list(path[-1:])
     if len(tops) > 1 and top:
         own = next((part for part in reversed(top) if part not in PLAIN and not _index(part)), None)
-        own = own or (f"{top[0]}" if top else "")
         below = [own, *below] if own else below
     return ".".join(below)
 

@@ -16,6 +16,7 @@ from smokestep.backends.jax.sketch import Step, sketch
 _probes: dict[int, tuple[Any, Probe]] = {}  # by the identity of a traced program, which is kept
 _bodies: dict[str, tuple[Body, Any]] = {}  # by the text of a differentiated function that runs eagerly
 _evaluators: dict[str, Any] = {}
+_libraries: dict[int, tuple[Any, Any]] = {}  # as `_probes`
 MOST = 64  # of either kept
 _felt: dict[tuple[int, int], Any] = {}
 
@@ -27,6 +28,16 @@ def probe_of(closed: Any) -> Probe:
         if len(_probes) >= MOST:
             _probes.pop(next(iter(_probes)))
         found = _probes[id(closed.jaxpr)] = closed.jaxpr, Probe(sketch(closed))
+    return found[1]
+
+
+def compiled(closed: Any) -> Any:
+    """A traced program of the library's, compiled once."""
+    found = _libraries.get(id(closed.jaxpr))
+    if found is None:
+        if len(_libraries) >= 16 * MOST:
+            _libraries.pop(next(iter(_libraries)))
+        found = _libraries[id(closed.jaxpr)] = closed.jaxpr, jax.jit(core.jaxpr_as_fun(closed))
     return found[1]
 
 

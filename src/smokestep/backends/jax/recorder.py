@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax._src import core
 
 from smokestep.backends.jax import frames, keys, telling, trees, vocabulary
 from smokestep.backends.jax.arrays import key_of, renewed, same, small, uniform
@@ -21,7 +20,7 @@ from smokestep.backends.jax.groups import Group, grouped
 from smokestep.backends.jax.hooks import Hooks
 from smokestep.backends.jax.markers import backward_p, forward_p, results_p
 from smokestep.backends.jax.probe import Measured, gradients_told, most
-from smokestep.backends.jax.programs import eager_body, evaluator, felt_compiled, probe_of, sites_of
+from smokestep.backends.jax.programs import compiled, eager_body, evaluator, felt_compiled, probe_of, sites_of
 from smokestep.backends.jax.sketch import Plain, Sketch, Step, _file, floating, marked
 from smokestep.evidence.keys import Use
 
@@ -179,7 +178,7 @@ class Recorder:
 
     def _library_call(self, closed: Any, arguments: list[Any], name: str, place: str, path: frames.Path) -> list[Any]:
         with self.hooks.apart():
-            outs = list(jax.jit(core.jaxpr_as_fun(closed))(*arguments))
+            outs = list(compiled(closed)(*arguments))
         inexact = [floating(each) for each in closed.out_avals]
         step = Step(vocabulary.of_jit(name, place), "jit", (), (), lambda *args: args, path)
         step.carries = lambda given: [any(given) and each for each in inexact]

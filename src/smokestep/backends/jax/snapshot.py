@@ -66,6 +66,9 @@ def _keep(value: Any, name: str, back: list[tuple[str, Callable[[], None]]], see
     elif isinstance(value, tuple):
         for each in value:
             _keep(each, name, back, seen, depth + 1)
+    elif trees.is_living(value) and hasattr(value, "set_raw_value"):
+        raw = value.get_raw_value()
+        back.append((name, lambda: None if value.get_raw_value() is raw else value.set_raw_value(raw)))
     elif trees.is_living(value) and hasattr(value, "__dict__"):
         own = dict(vars(value))
         back.append((name, lambda: _refill(vars(value), own)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def tell_unit(rec: Recorder, probe: Probe, arguments: Sequence[Any], ran: Ran, p
     ids = {number: rec.value_of(array) for number, array in zip(found.inputs, arguments, strict=True)}
     ids |= {number: rec.value_of(array) for number, array in found.constants.items()}
     runs: dict[int, Differentiation] = {}
-    tell_keys(rec, found, ran.own, path)
+    drawn = tell_keys(rec, found, ran.own, path)
     places = {id(step): number for number, step in enumerate(found.steps)}
     for group in probe.groups:
         if isinstance(group, Group):
@@ -41,6 +42,7 @@ def tell_unit(rec: Recorder, probe: Probe, arguments: Sequence[Any], ran: Ran, p
         else:
             table, cts = ran.backwards.get(number, ({}, []))
             tell_gradients(rec, group, ids, runs.get(group.params["key"]), table, ran.own, found, (*group.path, *path))
+    tell_drawn(rec, drawn, ids)
     for read, out in zip(found.outputs, ran.outputs, strict=True):
         if not isinstance(read, Plain) and read in ids and trees.is_array(out):
             rec.known[key_of(out)] = ids[read]
@@ -148,7 +150,7 @@ def tell_body(
     for number, array in found.constants.items():
         ids[number] = rec.value_of(array)
     line = frames.lines(path)[0]
-    tell_keys(rec, found, measured, path)
+    drawn = tell_keys(rec, found, measured, path)
     for group in body.groups:
         if isinstance(group, Group):
             tell_group(rec, group, ids, measured, found, path, body, index)
@@ -166,6 +168,7 @@ def tell_body(
     for number in found.inputs:
         if number in measured.whole:
             turn.cells[ids[number]].whole = measured.whole[number]
+    tell_drawn(rec, drawn, ids)
     outputs = {place: ids.get(each, -1) for place, each in enumerate(found.outputs) if not isinstance(each, Plain)}
     run = Differentiation(index, params["key"], line, path, ids, tuple(primals), params["names"], roots, body)
     run.operands = outputs
@@ -174,11 +177,22 @@ def tell_body(
     return run
 
 
-def tell_keys(rec: Recorder, found: Sketch, measured: Measured, outer: frames.Path) -> None:
-    """Tell the uses of random keys."""
+def tell_keys(rec: Recorder, found: Sketch, measured: Measured, outer: frames.Path) -> dict[int, int]:
+    """Tell the uses of random keys; gives for each (its place among all) what was made of the key."""
+    made: dict[int, int] = {}
     for drawn, each in measured.drawn:
         step = found.steps[drawn.step]
+        first = len(rec.uses)
         tell_use(rec, drawn.kind, drawn.name, drawn.shape, each, (*step.path, *outer), module_of(step.module))
+        if step.makes:
+            made.update(dict.fromkeys(range(first, len(rec.uses)), step.makes[0]))
+    return made
+
+
+def tell_drawn(rec: Recorder, made: dict[int, int], ids: dict[int, int]) -> None:
+    """Tell which value each use made, now that the values have their numbers."""
+    for place, number in made.items():
+        rec.uses[place] = replace(rec.uses[place], made=ids.get(number, -1))
 
 
 def tell_use(
@@ -189,7 +203,7 @@ def tell_use(
     for key in bits:
         caller = own[0] if own else line
         rec.uses.append(
-            Use(next(rec.serial), rec.turn.step, key, kind, name, shape, line, caller, module, rec.turn.name)
+            Use(next(rec.serial), rec.turn.step, key, kind, name, shape, line, caller, module, rec.turn.name, own=own)
         )
 
 

@@ -46,6 +46,7 @@ class Leaf:
     role: Role = "leaf"
     within: tuple[str, ...] = ()
     top: tuple[str, ...] = ()  # the path of the outermost optimizer state it lies in
+    given: bool = True  # it is in what the training declares, and was not only found where its step looks
 
 
 def is_array(value: Any) -> bool:
@@ -84,17 +85,13 @@ def leaves(
         role, top = "optimizer", path
     elif kind.__module__.startswith("equinox.nn") and kind.__name__ == "State":
         role = "statistic"
-    try:
-        opened = default_registry.flatten_one_level_with_keys(value)
-    except Exception:
-        return
+    opened = _opened(value)
     if opened is None:
         return
     if id(value) in seen and not isinstance(value, tuple):
         return
     seen.add(id(value))
-    for key, child in opened[0]:
-        name = _key(key)
+    for name, child in opened:
         if name == "_pytree__state" or variable is not None:
             yield from leaves(child, path, role, within, top, seen) if variable is not None else ()
             continue
@@ -113,14 +110,21 @@ def optimizers(value: Any, path: tuple[str, ...] = (), top: tuple[str, ...] | No
         found.setdefault(top, []).append(kind.__name__)
     elif isinstance(value, tuple) and top is None and value and type(value) is tuple and _of_optax(value):
         top = path  # of `optax.chain`
+    for name, child in _opened(value) or ():
+        for at, classes in optimizers(child, (*path, name), top).items():
+            found.setdefault(at, []).extend(classes)
+    return found
+
+
+def _opened(value: Any) -> list[tuple[str, Any]] | None:
+    """The children of a node of a tree, by name; None if it is a leaf."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):  # JAX names each child as the first one
+        return list(zip(value._fields, value, strict=True))
     try:
         opened = default_registry.flatten_one_level_with_keys(value)
     except Exception:
-        return found
-    for key, child in opened[0] if opened is not None else ():
-        for at, classes in optimizers(child, (*path, _key(key)), top).items():
-            found.setdefault(at, []).extend(classes)
-    return found
+        return None
+    return None if opened is None else [(_key(key), child) for key, child in opened[0]]
 
 
 def _of_optax(value: tuple[Any, ...]) -> bool:

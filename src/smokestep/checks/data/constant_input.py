@@ -1,12 +1,10 @@
 """Finds a training whose model is given the same sample over and over, while the targets differ.
 
 ## What it finds
-Every call that trains, in every step, gets a batch of two or more rows that are equal in all of its inputs, and a loss
-compares the answers with targets, one a row, that are not. What is learned and given to a model (a query) is no sample.
+Every call that trains gets a batch of two or more rows that are equal in all inputs, while their targets are not.
 
 ## Why it matters
-No model can tell the samples apart, so the best it can do is to answer the average. An index that is not used, an
-`expand` for a `stack`, a scaler that divides all features to zero: shapes are right, and the loss falls to a plateau.
+The best answer is the average: the loss falls to a plateau. An index that is not used, an `expand` for a `stack`.
 
 ## Bad
 ```python

@@ -6,8 +6,7 @@ A clipping line that never once met gradients waiting for an update: it stands a
 that are still multiplied by the loss scale (a suspicion: the limit may have been scaled as well).
 
 ## Why it matters
-The limit that was meant to keep the training stable does nothing, and the run that diverges after a day looks as if
-it had been protected. Clipping scaled gradients shrinks every update by the scale, 65536 at the start.
+The limit does nothing, and a run that diverges looks protected. Clipping scaled gradients shrinks every update.
 
 ## Bad
 ```python

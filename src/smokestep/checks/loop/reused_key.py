@@ -1,8 +1,9 @@
 """Finds a random key that is used more than once: what is drawn from it the second time is what was drawn before.
 
 ## What it finds
-Within a step, numbers drawn twice from one key by different calls, or drawn from a key that was split; and a key from
-which every step draws anew, so that dropout drops the same units and noise is the same from the first step to the last.
+Within a step, numbers drawn twice from one key by different calls, or drawn from a key that was split (by the same call
+of one's own helper: only where the second draw meets what was made of the first, as in two layers in a row); and a key
+from which every step draws anew, so that dropout drops the same units and noise is the same in each step.
 Keys are compared by their bits, so a copy is the same key.
 
 ## Why it matters
@@ -67,12 +68,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
-from smokestep.evidence.keys import Keys, Use
+from smokestep.evidence.flow import Flow
+from smokestep.evidence.keys import Keys, Use, twice
 from smokestep.findings import Finding, Line, NotApplicable, Place
 
 
 @check(severity="suspicion", since="0.2")
-def reused_key(keys: Keys) -> Iterator[Said]:
+def reused_key(keys: Keys, flow: Flow) -> Iterator[Said]:
     """Tells, for each line, the first use of a key that had been used already."""
     if not keys.seen:
         yield NotApplicable("there are no random keys: numbers come from generators that move on by themselves")
@@ -85,10 +87,11 @@ def reused_key(keys: Keys) -> Iterator[Said]:
         steps = sorted({use.step for use in uses})
         draws = [use for use in uses if use.kind == "draw"]
         for step in steps[:1]:
-            found = _twice([use for use in uses if use.step == step])
+            graph = next((graph for graph in flow.graphs if graph.step == step), None)
+            found = twice([use for use in uses if use.step == step], graph)
             if found is not None and found[1].line not in told:
                 told.add(found[1].line)
-                yield _finding(found[1], found[0].line, "draws from a key that was used before in the same step")
+                yield _finding(found[1], found[0], "draws from a key that was used before in the same step")
         every = sorted({use.step for use in keys.uses if use.turn == uses[0].turn})
         if draws and len(steps) > 1 and steps == every and draws[0].line not in told:
             told.add(draws[0].line)
@@ -97,27 +100,10 @@ def reused_key(keys: Keys) -> Iterator[Said]:
             )
 
 
-def _twice(uses: list[Use]) -> tuple[Use, Use] | None:
-    """A use of a key and a later one that draws from it again, by another call."""
-    for at, use in enumerate(uses):
-        for before in uses[:at]:
-            alike = (before.line, before.name, before.shape, before.module) == (
-                use.line,
-                use.name,
-                use.shape,
-                use.module,
-            )
-            if (use.kind == "draw" or before.kind == "draw") and not alike:
-                return (before, use) if use.kind == "draw" else (use, before)
-    return None
-
-
-def _call(use: Use) -> tuple[object, ...]:
-    return use.line, use.name, use.shape, use.module
-
-
-def _finding(use: Use, before: Line | None, what: str) -> Finding:
-    line = use.caller or use.line
+def _finding(use: Use, first: Use | None, what: str) -> Finding:
+    used = first.own if first is not None else ()  # a line that both have in common is a helper's
+    before = first.line if first is not None else None
+    line = next((each for each in use.own if each not in used), use.caller or use.line)
     return Finding(
         f"`{use.name}` {what}",
         where=Place.of(use.module or None, line),

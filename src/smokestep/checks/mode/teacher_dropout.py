@@ -1,14 +1,12 @@
 """Finds a teacher that nothing trains or changes, and that runs in training mode, with its dropout active.
 
 ## What it finds
-A model of its own that is only ever called without gradient, whose answers reach the loss, whose parameters no
-optimizer holds and nothing moves, and whose dropout drops. One that is called twice on the same input (to measure how
-unsure it is), or that follows another model (a mean teacher), is left alone.
+A model of its own that is only ever called without gradient, whose answers reach the loss, whose parameters nothing
+moves, and whose dropout drops. One that is called twice on an input, or that follows another model, is left alone.
 
 ## Why it matters
-A fixed teacher should give one answer to one input. With dropout it gives another each time, from a part of its
-units: the student learns from a worse teacher than the one that was chosen. `requires_grad_(False)` and `no_grad()` do
-not switch dropout off, and `model.train()` on whatever holds the teacher switches it on again.
+With dropout a fixed teacher answers differently each time, from a part of its units: a worse teacher than was chosen.
+`requires_grad_(False)` and `no_grad()` do not switch it off; `model.train()` on what holds it switches it on again.
 
 ## Bad
 ```python

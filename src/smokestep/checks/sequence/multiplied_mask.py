@@ -5,8 +5,7 @@ A mask of 0 and 1 that is multiplied with the scores before the softmax, or with
 normalises them anew, where the scores are masked in no other way. A mask over the queries alone is left alone.
 
 ## Why it matters
-A score of 0 is no exclusion: its weight is exp(0), more than that of a negative score. And weights that are set to 0
-after the softmax have been counted in its sum: what was to be hidden still makes the others smaller.
+A score of 0 excludes nothing: its weight is exp(0). Weights set to 0 after the softmax were counted in its sum.
 
 ## Bad
 ```python

@@ -4,8 +4,7 @@
 The training runs two steps and is saved: the `state_dict` of everything that has one. A training built afresh with the
 same seed loads it, gets the same random numbers, and goes on; the parameters must be those of the uninterrupted run.
 Where they are not, what is missing is put in place until they are. Left out by an optimizer or scheduler, which are
-made to be resumed from their `state_dict`, it is a defect; by another object that has one, a suspicion. What the step's
-own variables keep is left to whoever saves them.
+made to be resumed from their `state_dict`, it is a defect; by another object that has one, a suspicion.
 
 ## Why it matters
 A resumed training that has lost a step count or a running average does not fail: it trains with another learning rate,

@@ -3,12 +3,10 @@
 ## What it finds
 The model is saved, loaded into one that the same function builds with another seed, and given the same input in
 evaluation mode. Where the output differs, the missing tensors or numbers are put in place until it does not. One that
-the model's own code draws at random when it is built is a defect; one that training changed is a suspicion. Constants
-made from data, which come back with the data, and hidden states are left alone.
+the model's own code draws at random when it is built is a defect; one that training changed is a suspicion.
 
 ## Why it matters
-The checkpoint loads without an error, and the model that comes out of it is another one: its random features, its fixed
-projection or its statistics are not those that it was trained with.
+The checkpoint loads, and gives another model: its random features or statistics are not those it was trained with.
 
 ## Bad
 ```python

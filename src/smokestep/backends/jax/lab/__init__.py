@@ -1,0 +1,400 @@
+"""The lab: the model in a recorded step made again on an edited batch, by calling the user's own step up to there.
+
+Nothing of the training moves: its state is a value that is thrown away, and what is changed in place is put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import jax
+import numpy as np
+
+from smokestep import facts, privacy
+from smokestep.backends.jax import frames, trees
+from smokestep.backends.jax.calls import modelled, name_of
+from smokestep.backends.jax.cells import Turn
+from smokestep.backends.jax.declarations import batch_arrays
+from smokestep.backends.jax.groups import Group
+from smokestep.backends.jax.lab.compare import alike, difference, spread
+from smokestep.backends.jax.lab.edits import described, edited
+from smokestep.backends.jax.lab.evaluation import evaluating
+from smokestep.backends.jax.lab.keeping import Kept
+from smokestep.backends.jax.lab.replies import right
+from smokestep.backends.jax.lab.rerun import Heard, Listener, rerun, stepped
+from smokestep.evidence.alignment import Alignment
+from smokestep.evidence.caching import Decoding
+from smokestep.evidence.flow import Flow
+from smokestep.evidence.roundtrip import Rebuilt, Resumed, Trip
+from smokestep.evidence.slopes import Sloped
+from smokestep.evidence.switching import Switched
+from smokestep.evidence.trials import Difference, Edit, Outcome, Reply, Stepped, Take, Tensor, Touch, Trial
+from smokestep.evidence.ways import Way
+from smokestep.training import Training
+from smokestep.world import NotOffered
+
+ENTRIES = 1 << 16  # entries of a tensor that are told
+NORMALIZED = "it normalizes by the batch itself, which may be meant for training alone"
+NOWHERE = "the model did not run again as it did in the recording"
+FLAG = "whether what it draws is meant for training alone is said by an argument, which cannot be changed"
+NO_BATCH = "the step takes no batch that could be varied: give Training the batch"
+
+
+class JaxLab:
+    """The trials of one recording: the models in its last complete step."""
+
+    def __init__(
+        self, turns: Sequence[Turn], flow: Flow, kept: Kept, factory: Callable[[], Training] | None, complete: int
+    ) -> None:
+        self._kept, self._factory, self._trials = kept, factory, list[Trial]()
+        self._places: list[tuple[str, int]] = []
+        turn = turns[complete - 1] if complete else None
+        found = modelled(turn) if turn is not None and kept.training.has_batch else []
+        batch = dict(batch_arrays(kept.training.batch)) if found else {}
+        for each in found:
+            assert turn is not None
+            values = flow.graphs[turn.step].values
+            given = flow.graphs[turn.step].backward_of(each.run.ids[n] for n in each.model.outputs)
+            names = {name_of(turn, value): value for value in sorted(given) if name_of(turn, value) in batch}
+            if not names:
+                continue
+            outputs = [each.run.ids[n] for n in each.model.outputs]
+            self._places.append((turn.name, each.position))
+            self._trials.append(
+                Trial(
+                    index=len(self._trials),
+                    step=turn.step,
+                    model="",
+                    arguments=tuple(described(name, batch[name], value) for name, value in names.items()),
+                    outputs=tuple(
+                        Tensor(f"{i}" if len(outputs) > 1 else "", values[v].shape, values[v].dtype, v)
+                        for i, v in enumerate(outputs)
+                    ),
+                    line=each.line,
+                )
+            )
+
+    def trials(self) -> tuple[Trial, ...]:
+        """The models that can be run again."""
+        return tuple(self._trials)
+
+    def run(
+        self, trial: int, edits: Sequence[Edit] = (), *, training: bool = False, seed: int = 0, losses: bool = False
+    ) -> Outcome:
+        """Run the model again on an edited batch; what the user's code raises is told in the outcome."""
+        heard, error = self._heard(trial, edits, training, seed, everything=False)
+        if heard is None:
+            return error or Outcome((), NOWHERE)
+        found = [
+            (f"{i}" if len(heard.model.outputs) > 1 else "", heard.values[n]) for i, n in enumerate(heard.model.outputs)
+        ]
+        if not training and _normalizes(heard):
+            return Outcome((), NORMALIZED)
+        if heard.drew and seed and not self._kept.living():
+            raise NotOffered(FLAG)
+        return Outcome(
+            tuple(described(name, array) for name, array in found), drew=heard.drew, handle={"outputs": found}
+        )
+
+    def _heard(
+        self, trial: int, edits: Sequence[Edit], training: bool, seed: int, everything: bool
+    ) -> tuple[Heard | None, Outcome | None]:
+        name, position = self._places[trial]
+        batch, made = edited(self._kept.training.batch, self._whole(trial, edits))
+        own = frozenset(id(leaf.value) for leaf in self._kept.arrays().values())
+        listener = Listener(made, own, position, everything)
+        with self._apart(), ExitStack() as stack:
+            if not training:
+                stack.enter_context(evaluating(normalization=True, seed=seed))
+                for each in self._kept.living():
+                    _switched(each)
+            _, error, line = rerun(self._kept, name, batch, listener)
+        if listener.heard is None and error is not None:
+            return None, Outcome((), facts.told(error).splitlines()[0], line)
+        return listener.heard, None
+
+    def _whole(self, trial: int, edits: Sequence[Edit]) -> list[Edit]:
+        """The edits, those that pick samples extended to whatever else in the batch has a row for each: labels."""
+        mine = {each.name: each.shape for each in self._trials[trial].arguments}
+        found: list[Edit] = []
+        for edit in edits:
+            if isinstance(edit, Take) and edit.arguments and edit.arguments[0] in mine:
+                count = mine[edit.arguments[0]][edit.dim]
+                beside = [
+                    name
+                    for name, array in batch_arrays(self._kept.training.batch)
+                    if name not in mine and array.ndim > edit.dim and array.shape[edit.dim] == count
+                ]
+                edit = Take((*edit.arguments, *beside), edit.dim, edit.indices)
+            found.append(edit)
+        return found
+
+    @contextmanager
+    def _apart(self) -> Iterator[None]:
+        with self._kept.preserved():
+            yield
+
+    def differences(
+        self, one: Outcome, other: Outcome, *, dim: int = 0, at: Sequence[int] | None = None
+    ) -> tuple[Difference | None, ...]:
+        """For each output, how far the two differ at every index of `dim`; of `other` the indices `at` are taken."""
+        if one.error or other.error or len(one.outputs) != len(other.outputs):
+            return ()
+        pairs = zip(one.handle["outputs"], other.handle["outputs"], strict=True)
+        return tuple(difference(name, first, second, dim, at) for (name, first), (_, second) in pairs)
+
+    def trail(
+        self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit], *, seeds: tuple[int, int] = (0, 0)
+    ) -> tuple[Touch, ...]:
+        """Run the model twice, with `edits` and with `nudged`: the operations whose inputs or results differ."""
+        one, _ = self._heard(trial, edits, False, seeds[0], everything=True)
+        other, _ = self._heard(trial, nudged, False, seeds[1], everything=True)
+        found = []
+        for first, second in zip(_groups(one), _groups(other), strict=False):
+            if first[1].name != second[1].name or len(first[1].reads) != len(second[1].reads):
+                break
+            if one is None or other is None:
+                break
+            pairs = [
+                list(zip(a, b, strict=False))
+                for a, b in ((first[1].reads, second[1].reads), (first[1].makes, second[1].makes))
+            ]
+            before, after = (_spreads(one, other, each) for each in pairs)
+            if any(each.touched for each in (*before, *after)):
+                found.append(_touch(one, first[1], before, after))
+        return tuple(found)
+
+    def stray(self, trial: int, edits: Sequence[Edit], size: int) -> Touch | None:
+        """Run the model on `size` samples that are alike: the first operation that gives unlike rows for alike ones."""
+        heard, _ = self._heard(trial, edits, False, 0, everything=True)
+        for _, group in _groups(heard):
+            assert heard is not None
+            reads, makes = ([heard.values[n] for n in each if n in heard.values] for each in (group.reads, group.makes))
+            same = [
+                d
+                for each in reads
+                for d in range(each.ndim)
+                if each.shape[d] == size and _plain(each) and alike(each, d)
+            ]
+            if same and any(
+                each.ndim > d and each.shape[d] == size and _plain(each) and not alike(each, d)
+                for d in same
+                for each in makes
+            ):
+                return _touch(heard, group, [spread(e, e) for e in reads], [spread(e, e) for e in makes])
+        return None
+
+    def entries(self, name: str, edits: Sequence[Edit] = (), *, trial: int | None = None) -> tuple[float, ...]:
+        """The entries of a tensor of the batch, edited; none where there are too many."""
+        names = [each for each, _ in batch_arrays(self._kept.training.batch)]
+        _, made = edited(self._kept.training.batch, edits)
+        array = dict(zip(names, made, strict=True)).get(name)
+        if array is None or array.size > ENTRIES or trees.is_key(array):
+            return ()
+        return tuple(float(each) for each in np.asarray(array).reshape(-1))
+
+    def batch(self) -> tuple[Tensor, ...]:
+        """The tensors of the training's batch, under the names that edits use."""
+        if not self._kept.training.has_batch:
+            return ()
+        return tuple(described(name, array) for name, array in batch_arrays(self._kept.training.batch))
+
+    def dry(self, edits: Sequence[Edit] = (), *, step: str = "", seed: int = 0, reply: Reply | None = None) -> Stepped:
+        """Run one step on an edited batch, for its losses; what it makes of the state is thrown away."""
+        listener = Listener((), frozenset())
+        if reply is not None:
+            name, position = self._places[reply.trial]
+            target = dict(batch_arrays(self._kept.training.batch))[reply.target]
+            own = frozenset(id(leaf.value) for leaf in self._kept.arrays().values())
+            listener = Listener((), own, position, answer=lambda aval: right(reply, target, aval.shape, aval.dtype))
+        with self._apart(), evaluating(normalization=False, seed=seed):
+            return _stepped(self._kept, step, edits, listener)
+
+    @contextmanager
+    def fresh(self, *, seed: int = 0) -> Iterator[Fresh]:
+        """A training built afresh by the user's function, else the one at hand, put back at the end of the block."""
+        with privacy.guard():
+            privacy.seed_everything(seed)
+            if self._factory is not None:
+                training = self._factory()
+                yield Fresh(Kept(training, training.state))
+            else:
+                with self._kept.preserved():
+                    yield Fresh(self._kept)
+
+    def rebuilt(self) -> Rebuilt:
+        """Not offered."""
+        return Rebuilt(skipped="two trainings that are built alike are not compared in JAX yet")
+
+    def resume(self) -> Resumed:
+        """Not offered."""
+        return Resumed(skipped="the state of a JAX training is one tree, which is saved as a whole")
+
+    def aligned(self) -> tuple[Alignment, ...]:
+        """None: see the gaps."""
+        return ()
+
+    def apart(
+        self, aligned: Alignment, one: Outcome, other: Outcome, *, sample: int, samples: int
+    ) -> tuple[Difference, bool] | None:
+        """None: there are no alignments."""
+        return None
+
+    def decoded(self, trial: int) -> Decoding | None:
+        """Not offered."""
+        raise NotOffered("decoding with a cache is not made again in JAX yet")
+
+    def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
+        """None: nothing is kept by a call."""
+        return ()
+
+    def modes(self, trial: int) -> Switched:
+        """Not offered."""
+        raise NotOffered("which layers follow `eval()` is not tried in JAX yet")
+
+    def round_trip(self, trial: int) -> Trip:
+        """Not offered."""
+        raise NotOffered("the state of a JAX training is one tree, which is saved as a whole")
+
+    def beside(
+        self, trial: int, edits: Sequence[Edit], longer: Sequence[Edit], *, size: int, kept: Sequence[int], by: float
+    ) -> tuple[Touch, ...]:
+        """Not offered."""
+        return ()
+
+    def attributes(self, trial: int, name: str) -> tuple[tuple[str, float], ...]:
+        """None: a model of JAX need be no object."""
+        return ()
+
+    def functions(self) -> tuple[Sloped, ...]:
+        """Not offered."""
+        raise NotOffered("functions with a gradient of their own are not tried alone in JAX yet")
+
+    def slopes(self, trial: int) -> Sloped:
+        """Not offered."""
+        raise NotOffered("functions with a gradient of their own are not tried alone in JAX yet")
+
+    def ways(self) -> tuple[Way, ...]:
+        """Not offered."""
+        raise NotOffered("the compiled step is not compared with one that runs operation by operation in JAX yet")
+
+
+class Fresh:
+    """One training that may be trained."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+        self._start = self._weights()
+        self._before = kept.arrays()
+        self._way: dict[tuple[str, ...], Any] = {}
+
+    def _weights(self) -> dict[tuple[str, ...], Any]:
+        return {
+            path: leaf.value
+            for path, leaf in self._kept.arrays().items()
+            if leaf.role == "leaf" and jax.numpy.issubdtype(leaf.value.dtype, jax.numpy.floating)
+        }
+
+    def step(self, edits: Sequence[Edit] = (), *, name: str = "") -> Stepped:
+        """Run one step for real."""
+        return _stepped(self._kept, name, edits, Listener((), frozenset()))
+
+    def travelled(self) -> float:
+        """How far the trained weights are from where they began: the norm of the way, as a share of theirs."""
+        now = self._weights()
+        wide = {path: np.asarray(each).astype(np.float64) for path, each in self._start.items() if path in now}
+        way = sum(float(((np.asarray(now[path]).astype(np.float64) - each) ** 2).sum()) for path, each in wide.items())
+        norm = sum(float((each**2).sum()) for each in wide.values())
+        return float((way / norm) ** 0.5) if norm else 0.0
+
+    def along(self, share: float) -> None:
+        """Put the weights at this share of the way that the first step took, and all else where it was."""
+        now = self._kept.arrays()
+        self._way = self._way or {
+            path: np.asarray(now[path].value).astype(np.float64) - np.asarray(each).astype(np.float64)
+            for path, each in self._start.items()
+            if path in now
+        }
+        new = {}
+        for path, leaf in now.items():
+            then = self._before[path].value if path in self._before else leaf.value
+            if path in self._way:
+                moved = np.asarray(self._start[path]).astype(np.float64) + share * self._way[path]
+                then = jax.numpy.asarray(moved, leaf.value.dtype)
+            new[id(leaf.value)] = then
+        self._kept.put(new)
+
+
+def _stepped(kept: Kept, name: str, edits: Sequence[Edit], listener: Listener) -> Stepped:
+    if not kept.training.has_batch:
+        if edits:
+            raise NotOffered(NO_BATCH)
+        batch, made = None, []
+    else:
+        batch, made = edited(kept.training.batch, edits)
+    listener.moved = {id(each): each for each in made}
+    return stepped(kept, name, batch, listener)
+
+
+def _switched(living: Any) -> None:
+    """What `eval()` of an NNX module sets, whatever the user's class makes of that method."""
+    from flax import nnx
+
+    for _, node in nnx.iter_graph(living):
+        for word, value in (("deterministic", True), ("use_running_average", True), ("training", False)):
+            if isinstance(node, nnx.Module) and word in vars(node):
+                setattr(node, word, value)
+
+
+def _groups(heard: Heard | None) -> Iterator[tuple[int, Group]]:
+    for at in heard.model.inside if heard is not None else ():
+        assert heard is not None
+        group = heard.body.groups[at]
+        if isinstance(group, Group):
+            yield at, group
+
+
+def _plain(array: Any) -> bool:
+    return not trees.is_key(array) and array.size > 0
+
+
+def _spreads(one: Heard, other: Heard, pairs: Any) -> list[Any]:
+    found = []
+    for first, second in pairs:
+        a, b = one.values.get(first), other.values.get(second)
+        if a is not None and b is not None and _plain(a) and _plain(b):
+            found.append(spread(a, b))
+    return found
+
+
+def _touch(heard: Heard, group: Group, reads: Any, makes: Any) -> Touch:
+    line, own = frames.lines((*group.path, *heard.path))
+    counted = set(heard.body.sketch.inputs[: heard.body.step.params["counted"]])
+    plain = tuple((key, each) for key, each in group.args.items())
+    learned = not counted.isdisjoint(group.reads)
+    return Touch(group.name, tuple(reads), tuple(makes), line, own[0] if own else line, "", plain, learned, own)
+
+
+def _normalizes(heard: Heard) -> bool:
+    """Whether the model takes mean and spread over its samples by hand: statistics, of training perhaps."""
+    rows = {heard.body.sketch.avals[n].shape[0] for n in heard.model.inputs if heard.body.sketch.avals[n].shape}
+    means: set[int] = set()
+    for _, group in _groups(heard):
+        shapes = [heard.body.sketch.avals[n].shape for n in group.reads]
+        dims = group.args.get("dim")
+        over = dims == 0 or (isinstance(dims, tuple) and 0 in dims)
+        if group.name == "batch_norm":
+            if "batch statistics" in group.args:
+                return True
+            continue
+        if group.name in ("var", "std") and over and any(s and s[0] in rows for s in shapes):
+            return True
+        if group.name in ("mean", "sum") and over and any(s and s[0] in rows for s in shapes):
+            means.update(group.makes)
+        elif not means.isdisjoint(group.reads):
+            if group.name in ("rsqrt", "sqrt"):
+                return True
+            means.update(m for m in group.makes)
+    return False
