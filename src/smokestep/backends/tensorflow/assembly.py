@@ -47,6 +47,7 @@ class Assembly:
             if id(layer) not in self.models.paths and self.models.tops:
                 self._stray(layer, self.models.tops[0], "", "attribute")
         self.dangling = dangling.adopt(self)
+        self._give_what_it_never_got()
         self.optimizer_names = self._optimizer_names(words)
         self.names: dict[int, str] = {**self.models.path_of}
         self._name_the_rest()
@@ -98,18 +99,20 @@ class Assembly:
         found: dict[int, str] = {}
         given = {id(each) for each in self.training.optimizer.values()} if self.training is not None else set()
         for key, optimizer in self.recorder.optimizers.items():
-            if not (
-                self.recorder.updates.get(key) or key in given or key in self.recorder.held or self._own(optimizer)
-            ):
+            if not (self.recorder.updates.get(key) or key in given or key in self.recorder.held):
                 continue
             name = words.get(key) or "optimizer"
             taken = list(found.values())
             found[key] = name if name not in taken else f"{name}_{len(taken) + 1}"
         return found
 
-    def _own(self, optimizer: Any) -> bool:
-        """Whether an optimizer that never updated belongs to this training: it was built in its factory, for it."""
-        return False
+    def _give_what_it_never_got(self) -> None:
+        """An optimizer is shown its variables when it updates; the only one, that never did, is there for those that
+        got gradient and never moved."""
+        recorder, asked = self.recorder, [place for place in self.recorder.places if place.asked]
+        alone = len(recorder.optimizers) == 1 and not recorder.updates and not any(recorder.held.values())
+        if alone and recorder.backwards and not any(row.update for place in asked for row in place.rows):
+            recorder.held[next(iter(recorder.optimizers))] = {id(place): place for place in asked}
 
     # ── names ──────────────────────────────────────────────────────────────────────────────────────────────────
     def name(self, place: Place) -> str:

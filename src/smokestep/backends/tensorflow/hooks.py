@@ -116,6 +116,7 @@ def _keras(recorder: Any) -> list[tuple[str, str, str, Wrap]]:
     """Where Keras is listened to: module, class, method."""
     return [
         ("keras.src.backend.tensorflow.core", "Variable", "_initialize", _wrapped(recorder)),
+        ("keras.src.backend.common.variables", "Variable", "numpy", _given_away(recorder)),
         ("keras.src.ops.operation", "Operation", "__call__", _layer(recorder)),
         ("keras.src.layers.layer", "Layer", "__call__", _declared(recorder)),
         ("keras.src.layers.layer", "Layer", "__init__", _built(recorder)),
@@ -215,6 +216,25 @@ def _escaping(recorder: Any, name: str) -> Wrap:
             return result
 
         return escape
+
+    return wrap
+
+
+def _given_away(recorder: Any) -> Wrap:
+    """A variable of Keras gives a copy of its entries, that no tensor gave."""
+
+    def wrap(function: Any) -> Any:
+        def numpy(self: Any) -> Any:
+            if recorder.tracer.paused or not tf.executing_eagerly() or self._value is None:
+                return function(self)
+            tensor = tf.convert_to_tensor(self._value)
+            with recorder.tracer.quiet():
+                result = function(self)
+            if frames.kind_of_file(sys._getframe(1).f_code.co_filename) != frames.SKIP:
+                recorder.guarded(recorder.tracer.escape, "numpy", tensor, result)
+            return result
+
+        return numpy
 
     return wrap
 

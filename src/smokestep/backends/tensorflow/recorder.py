@@ -290,7 +290,8 @@ class Recorder:
             "closure": False,
             "closure_backwards": 0,
             "skipped": False,
-            "state": remembers(optimizer),
+            "state": self.updates.get(id(optimizer), 0) > 0 or _counted(optimizer) > 0,
+            "kept": remembers(optimizer),
             "rates": [rate],
         }
         sources: set[int] = set()
@@ -335,6 +336,11 @@ class Recorder:
             self.error = (error, at)
             self.tracer.layers.clear()
             self.note("error", "", at).detail = {"type": type(error).__name__, "message": str(error)}
+
+
+def _counted(optimizer: Any) -> int:
+    """How many updates an optimizer has made."""
+    return int(optimizer.iterations) if getattr(optimizer, "built", True) else 0
 
 
 def number(value: Any) -> float | None:

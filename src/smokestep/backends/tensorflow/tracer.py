@@ -36,6 +36,7 @@ VIEWS = frozenset("reshape squeeze unsqueeze to".split())
 LAYERED = frozenset("linear matmul conv2d conv3d conv1d conv_transpose2d conv_transpose3d einsum".split())
 INTERNAL = 8  # entries: of axes, permutations and seeds
 OPENS = frozenset("relu relu6 sigmoid tanh hardtanh hardsigmoid".split())
+FLAT = frozenset({"Round", "Rint", "Floor", "Ceil"})  # their registered gradient is None
 
 
 class Tracer:
@@ -232,7 +233,7 @@ class Tracer:
         known = self._differentiable.get(kind)
         if known is None:
             try:
-                known = tf_ops.gradient_registry.lookup(kind) is not None
+                known = kind not in FLAT and tf_ops.gradient_registry.lookup(kind) is not None
             except LookupError:
                 known = False
             self._differentiable[kind] = known
