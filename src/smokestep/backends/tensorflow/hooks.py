@@ -116,7 +116,7 @@ def _keras(recorder: Any) -> list[tuple[str, str, str, Wrap]]:
     """Where Keras is listened to: module, class, method."""
     return [
         ("keras.src.backend.tensorflow.core", "Variable", "_initialize", _wrapped(recorder)),
-        ("keras.src.backend.common.variables", "Variable", "numpy", _given_away(recorder)),
+        ("keras.src.backend.tensorflow.core", "Variable", "numpy", _given_away(recorder)),
         ("keras.src.ops.operation", "Operation", "__call__", _layer(recorder)),
         ("keras.src.layers.layer", "Layer", "__call__", _declared(recorder)),
         ("keras.src.layers.layer", "Layer", "__init__", _built(recorder)),
