@@ -309,10 +309,20 @@ class Recorder:
             sources |= set(seen.since) if seen is not None else set()
         if sources:
             event.detail["from"] = frozenset(sources)
+            self._again(event)
         for variable in getattr(optimizer, "_trainable_variables", ()):
             place = self.places.of_variable(variable, self.step)
             if place is not None:
                 held[id(place)] = place
+
+    def _again(self, event: Noted) -> None:
+        """If these gradients were applied before, the update did not use them up."""
+        before = [each for each in self.events if each.kind == "update" and each is not event]
+        last = before[-1] if before else None
+        if last is None or last.subject is not event.subject or last.detail.get("from") != event.detail["from"]:
+            return
+        if {id(each) for each in event.places} <= {id(each) for each in last.places}:
+            self.events.remove(next(each for each in reversed(self.events) if each.kind == "zero_grad"))
 
     def updated(self, optimizer: Any) -> None:
         """It has applied them; gradients of a tape are used once, so nothing is left over for the next."""
