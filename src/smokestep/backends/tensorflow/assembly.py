@@ -13,7 +13,7 @@ import tensorflow as tf
 from smokestep.backends.tensorflow import beginnings, dangling, declarations, frames, losses, modes, optimizers
 from smokestep.backends.tensorflow.alive import alive
 from smokestep.backends.tensorflow.graphs import Graphs
-from smokestep.backends.tensorflow.naming import Models, containers, installed, layers_of
+from smokestep.backends.tensorflow.naming import Models, containers, defined_in, installed, layers_of
 from smokestep.backends.tensorflow.places import Place
 from smokestep.backends.tensorflow.recorder import Recorder
 from smokestep.backends.tensorflow.sources import mentions
@@ -212,11 +212,16 @@ class Assembly:
                         update=row.update,
                         scale=row.scale,
                         rate=row.rate,
-                        called=None if owner is None else id(owner) in self.recorder.running.ran[step],
+                        called=self._called(owner, step),
                         requires_grad=row.requires_grad and not buffer,
                     )
                 )
         return tuple(sorted(found, key=lambda move: move.step))
+
+    def _called(self, owner: Any, step: int) -> bool | None:
+        """Whether a layer ran; of one of the user's own it says nothing of the variables that it keeps itself."""
+        ran = None if owner is None else id(owner) in self.recorder.running.ran[step]
+        return None if ran and defined_in(type(owner)) is not None else ran
 
     def _parameters(self, movements: Sequence[Movement]) -> tuple[Parameter, ...]:
         recorder = self.recorder

@@ -283,7 +283,9 @@ def _built(recorder: Any) -> Wrap:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             if id(self) not in recorder.built:
                 found = frames.trail(1)
-                recorder.built[id(self)] = (self, None if _inside_training(sys._getframe(1)) else found.line)
+                inside = _inside_training(sys._getframe(1))
+                line = found.stack[0] if inside and found.stack and hasattr(self, "apply_gradients") else None
+                recorder.built[id(self)] = (self, line if inside else found.line)
                 recorder.guarded(recorder.constructed, self)
             function(self, *args, **kwargs)
 

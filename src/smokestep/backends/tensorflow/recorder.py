@@ -165,6 +165,10 @@ class Recorder:
         """The name of an element of the batch."""
         return self.batch.get(tensor._id)
 
+    def read_unseen(self, tensor: Any) -> Any:
+        """The handle of the variable that was read to give this tensor, if it is known."""
+        return self.places.holding(tensor)
+
     def knows(self, handle: Any) -> bool:
         """Whether the variable of a handle is made."""
         return self.places.knows(handle)

@@ -269,6 +269,10 @@ class Tracer:
         seen = self.known.get(tensor._id)
         if seen is None:
             place = self.watcher.given(tensor)
+            watched = place is None and pywrap_tfe.TFE_Py_TapeSetPossibleGradientTypes([tensor])
+            if watched and (handle := self.watcher.read_unseen(tensor)) is not None:
+                self._read(handle, tensor)
+                return self.known[tensor._id]
             seen = self._new("input", None, tensor)
             seen.place = place
             if pywrap_tfe.TFE_Py_TapeSetPossibleGradientTypes([tensor]):
