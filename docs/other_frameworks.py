@@ -20,6 +20,7 @@ OTHERS: Mapping[str, tuple[str, Mapping[str, Open | NotApplicable]]] = {
     "jax": ("JAX", gaps.JAX),
     "keras": ("Keras and TensorFlow", gaps.TENSORFLOW),
 }
+COLUMNS = (*OTHERS.values(), ("TensorFlow 1", gaps.SESSIONS))  # a session's graph is judged from its own evidence
 
 
 def example(framework: str, check: Check, which: str) -> Path:
@@ -54,12 +55,12 @@ def table() -> str:
     )
     reasons = ""
     for family, checks in groupby(load(), key=lambda each: each.family):
-        text += f"\n## {family}\n\n| check | PyTorch | {' | '.join(title for title, _ in OTHERS.values())} |\n"
-        text += "| --- " * (2 + len(OTHERS)) + "|\n"
+        text += f"\n## {family}\n\n| check | PyTorch | {' | '.join(title for title, _ in COLUMNS)} |\n"
+        text += "| --- " * (2 + len(COLUMNS)) + "|\n"
         for check in checks:
-            cells = [said(gap)[1] if (gap := gaps.get(check.name)) else "yes" for _, gaps in OTHERS.values()]
+            cells = [said(gap)[1] if (gap := gaps.get(check.name)) else "yes" for _, gaps in COLUMNS]
             text += f"| [`{check.name}`](../checks/{check.name}.md) | yes | {' | '.join(cells)} |\n"
-    for title, listed in OTHERS.values():
+    for title, listed in COLUMNS:
         reasons += f"\n## Not judged in {title}\n\n| check | verdict | why |\n| --- | --- | --- |\n"
         for name, gap in sorted(listed.items()):
             reasons += f"| [`{name}`](../checks/{name}.md) | {said(gap)[0]} | {gap.reason} |\n"

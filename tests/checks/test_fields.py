@@ -44,6 +44,10 @@ def test_a_field_of_a_name_that_matters(name: str) -> None:
     assert found(graph(name, uniform=True)) == []
 
 
+def test_a_name_of_one_letter_is_no_field() -> None:
+    assert [type(each) for each in unread_field.judge(Flow((graph("x", other="y"),)), NONE)] == [NotApplicable]
+
+
 def test_what_is_left_alone() -> None:
     assert [type(each) for each in unread_field.judge(Flow((graph("batch[0]"),)), Losses(()))] == [NotApplicable]
     assert [type(each) for each in unread_field.judge(Flow((graph("batch.mask"),)), Losses(()))] == [NotApplicable]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import re
 import sys
@@ -33,6 +34,7 @@ def load(path: Path) -> ModuleType:
 
 
 def factory(path: Path, name: str) -> Callable[[], Any]:
-    """A function of a program that builds a training."""
+    """A function of a program that builds a training; what the one before it left behind is let go first."""
+    gc.collect()
     built: Callable[[], Any] = getattr(load(path), name)
     return built

@@ -148,7 +148,7 @@ def _says_no_grad(node: ast.expr) -> bool:
 
 
 def freezes(lines: Iterable[Line]) -> Line | None:
-    """The one line, in the files that these lines stand in, that sets `requires_grad` to anything but True."""
+    """The one line, in the files that these lines stand in, that sets `requires_grad`, or `trainable` in Keras, to anything but True."""
     found = []
     for like in {line.file: line for line in lines if not line.installed}.values():
         for node in ast.walk(_tree(like) or ast.Module([], [])):
@@ -160,7 +160,7 @@ def freezes(lines: Iterable[Line]) -> Line | None:
             ):
                 value = node.args[0] if node.args else None
             elif isinstance(node, ast.Assign) and any(
-                isinstance(each, ast.Attribute) and each.attr == "requires_grad" for each in node.targets
+                isinstance(each, ast.Attribute) and each.attr in ("requires_grad", "trainable") for each in node.targets
             ):
                 value = node.value
             if value is not None and not (isinstance(value, ast.Constant) and value.value is True):

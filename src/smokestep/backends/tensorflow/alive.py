@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorflow.python.ops import resource_variable_ops
@@ -17,7 +17,7 @@ def imported(name: str) -> bool:
 
 
 def alive() -> Mapping[str, list[Any]]:
-    """By kind ("variable", "keras", "optimizer", "layer", "trainer"); each class is asked once, as there are many."""
+    """By kind ("variable", "keras", "optimizer", "layer", "trainer"); the classes are known before, as there are many objects."""
     wanted: dict[str, type] = {"variable": resource_variable_ops.BaseResourceVariable}
     if imported("keras"):
         from keras.src.backend.common.variables import Variable
@@ -27,12 +27,19 @@ def alive() -> Mapping[str, list[Any]]:
 
         wanted.update(keras=Variable, optimizer=BaseOptimizer, layer=Layer, trainer=Trainer)
     found: dict[str, list[Any]] = {name: [] for name in ("variable", "keras", "optimizer", "layer", "trainer")}
-    kinds: dict[type, tuple[str, ...]] = {}
-    for each in gc.get_objects():
-        known = kinds.get(type(each))
-        if known is None:
-            mro = type.mro(type(each)) if type(each) is not type else []
-            known = kinds[type(each)] = tuple(name for name, kind in wanted.items() if kind in mro)
-        for name in known:
+    kinds = {kind: tuple(name for name, base in wanted.items() if base in type.mro(kind))
+             for kind in _with_subclasses(wanted.values())}  # fmt: skip
+    for each in [each for each in gc.get_objects() if type(each) in kinds]:
+        for name in kinds[type(each)]:
             found[name].append(each)
+    return found
+
+
+def _with_subclasses(kinds: Iterable[type]) -> set[type]:
+    """These classes, and all that are made from them."""
+    found, open_ = set[type](), list(kinds)
+    while open_:
+        if (kind := open_.pop()) not in found:
+            found.add(kind)
+            open_ += type.__subclasses__(kind)
     return found

@@ -13,7 +13,7 @@ import tensorflow as tf
 from smokestep.backends.tensorflow import beginnings, dangling, declarations, frames, losses, modes, optimizers
 from smokestep.backends.tensorflow.alive import alive
 from smokestep.backends.tensorflow.graphs import Graphs
-from smokestep.backends.tensorflow.naming import Models, containers, installed, layers_of
+from smokestep.backends.tensorflow.naming import Models, containers, defined_in, installed, layers_of
 from smokestep.backends.tensorflow.places import Place
 from smokestep.backends.tensorflow.recorder import Recorder
 from smokestep.backends.tensorflow.sources import mentions
@@ -47,9 +47,11 @@ class Assembly:
             if id(layer) not in self.models.paths and self.models.tops:
                 self._stray(layer, self.models.tops[0], "", "attribute")
         self.dangling = dangling.adopt(self)
+        self._give_what_it_never_got()
         self.optimizer_names = self._optimizer_names(words)
         self.names: dict[int, str] = {**self.models.path_of}
         self._name_the_rest()
+        recorder.variables = dict(self.models.buffers)
         self.count = len(recorder.ends)
         known = {**self.models.buffers, **self.names}
         self.declarations = declarations.Declarations(training, known, recorder.names, self.models)
@@ -97,18 +99,20 @@ class Assembly:
         found: dict[int, str] = {}
         given = {id(each) for each in self.training.optimizer.values()} if self.training is not None else set()
         for key, optimizer in self.recorder.optimizers.items():
-            if not (
-                self.recorder.updates.get(key) or key in given or key in self.recorder.held or self._own(optimizer)
-            ):
+            if not (self.recorder.updates.get(key) or key in given or key in self.recorder.held):
                 continue
             name = words.get(key) or "optimizer"
             taken = list(found.values())
             found[key] = name if name not in taken else f"{name}_{len(taken) + 1}"
         return found
 
-    def _own(self, optimizer: Any) -> bool:
-        """Whether an optimizer that never updated belongs to this training: it was built in its factory, for it."""
-        return False
+    def _give_what_it_never_got(self) -> None:
+        """An optimizer is shown its variables when it updates; the only one, that never did, is there for those that
+        got gradient and never moved."""
+        recorder, asked = self.recorder, [place for place in self.recorder.places if place.asked]
+        alone = len(recorder.optimizers) == 1 and not recorder.updates and not any(recorder.held.values())
+        if alone and recorder.backwards and not any(row.update for place in asked for row in place.rows):
+            recorder.held[next(iter(recorder.optimizers))] = {id(place): place for place in asked}
 
     # ── names ──────────────────────────────────────────────────────────────────────────────────────────────────
     def name(self, place: Place) -> str:
@@ -208,11 +212,16 @@ class Assembly:
                         update=row.update,
                         scale=row.scale,
                         rate=row.rate,
-                        called=None if owner is None else id(owner) in self.recorder.running.ran[step],
+                        called=self._called(owner, step),
                         requires_grad=row.requires_grad and not buffer,
                     )
                 )
         return tuple(sorted(found, key=lambda move: move.step))
+
+    def _called(self, owner: Any, step: int) -> bool | None:
+        """Whether a layer ran; of one of the user's own it says nothing of the variables that it keeps itself."""
+        ran = None if owner is None else id(owner) in self.recorder.running.ran[step]
+        return None if ran and defined_in(type(owner)) is not None else ran
 
     def _parameters(self, movements: Sequence[Movement]) -> tuple[Parameter, ...]:
         recorder = self.recorder

@@ -116,6 +116,7 @@ def _keras(recorder: Any) -> list[tuple[str, str, str, Wrap]]:
     """Where Keras is listened to: module, class, method."""
     return [
         ("keras.src.backend.tensorflow.core", "Variable", "_initialize", _wrapped(recorder)),
+        ("keras.src.backend.tensorflow.core", "Variable", "numpy", _given_away(recorder)),
         ("keras.src.ops.operation", "Operation", "__call__", _layer(recorder)),
         ("keras.src.layers.layer", "Layer", "__call__", _declared(recorder)),
         ("keras.src.layers.layer", "Layer", "__init__", _built(recorder)),
@@ -219,6 +220,25 @@ def _escaping(recorder: Any, name: str) -> Wrap:
     return wrap
 
 
+def _given_away(recorder: Any) -> Wrap:
+    """A variable of Keras gives a copy of its entries, that no tensor gave."""
+
+    def wrap(function: Any) -> Any:
+        def numpy(self: Any) -> Any:
+            if recorder.tracer.paused or not tf.executing_eagerly() or self._value is None:
+                return function(self)
+            tensor = tf.convert_to_tensor(self._value)
+            with recorder.tracer.quiet():
+                result = function(self)
+            if frames.kind_of_file(sys._getframe(1).f_code.co_filename) != frames.SKIP:
+                recorder.guarded(recorder.tracer.escape, "numpy", tensor, result)
+            return result
+
+        return numpy
+
+    return wrap
+
+
 def _layer(recorder: Any) -> Wrap:
     def wrap(function: Any) -> Any:
         def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -263,7 +283,9 @@ def _built(recorder: Any) -> Wrap:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             if id(self) not in recorder.built:
                 found = frames.trail(1)
-                recorder.built[id(self)] = (self, None if _inside_training(sys._getframe(1)) else found.line)
+                inside = _inside_training(sys._getframe(1))
+                line = found.stack[0] if inside and found.stack and hasattr(self, "apply_gradients") else None
+                recorder.built[id(self)] = (self, line if inside else found.line)
                 recorder.guarded(recorder.constructed, self)
             function(self, *args, **kwargs)
 
@@ -286,7 +308,7 @@ def _compiled(recorder: Any) -> Wrap:
 def _updates(recorder: Any) -> Wrap:
     def wrap(function: Any) -> Any:
         def apply(self: Any, grads: Any, trainable_variables: Any = None) -> Any:
-            if recorder.dry is not None:
+            if recorder.dry is not None and not recorder.dry.real:
                 return None
             if recorder.tracer.paused or not tf.executing_eagerly():
                 return function(self, grads, trainable_variables)

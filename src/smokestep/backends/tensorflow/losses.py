@@ -215,6 +215,7 @@ def _probabilities(call: Compared, array: Any) -> None:
         found["high"] = max(abs(low), high)
     elif sums[0] is not None:  # Keras divides by the sum
         found["exp_low"] = found["exp_high"] = 1.0
+        found["rows_low"], found["rows_high"] = sums  # as they are, for what tells a softmax of another dimension
         found["low"], found["high"] = math.log(max(low, EPSILON)), min(0.0, math.log(max(high, EPSILON)))
 
 

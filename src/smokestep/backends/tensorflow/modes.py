@@ -30,6 +30,19 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
         layers.append(_layer(assembly, layer, kind, path))
         if key in running.roots and kind != "root":
             layers.append(_layer(assembly, layer, "root", path))
+
+    def reached(run: Any) -> bool:
+        """Whether it leads to the loss; a dropout that is off leaves no operation: it does if its model does."""
+        if run.training or kind_of(run.layer) != "dropout":
+            return any(graphs.reached(run.step, first, last) for first, last in run.ops)
+        around = (each for each in running.runs.values() if each.step == run.step and id(each.layer) in running.roots)
+        return any(
+            graphs.reached(run.step, first, last)
+            for each in around
+            for first, last in each.ops
+            if any(first <= at <= last for at, _ in run.ops)
+        )
+
     runs = [
         Run(
             step=run.step,
@@ -37,7 +50,7 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
             training=run.training,
             grad=run.grad,
             times=run.times,
-            reaches_root=any(graphs.reached(run.step, first, last) for first, last in run.ops),
+            reaches_root=reached(run),
             samples=run.samples,
             line=frames.line_of(run.line),
         )

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from tensorflow.python.eager import record
 
-from smokestep.backends.tensorflow.trace import Seen
+from smokestep.backends.tensorflow.trace import Seen, array_of
 
 
 @dataclass(slots=True)
@@ -65,6 +66,19 @@ class Places:
             if each._value is not None:
                 self.keras[id(each._value)] = each
 
+    def holding(self, tensor: Any) -> Any:
+        """The handle of the one variable that holds just these entries: TensorFlow reads one that is given to some of
+        its operations by itself, which nothing hears."""
+        array, found = array_of(tensor), []
+        with record.stop_recording():
+            for ref in list(self._variables.values()):
+                each = ref()
+                if each is not None and each.trainable and each.shape == tensor.shape and each.dtype == tensor.dtype:
+                    held = array_of(each.read_value())
+                    if array is not None and held is not None and held.tobytes() == array.tobytes():
+                        found.append(each)
+        return found[0].handle if len(found) == 1 else None
+
     def knows(self, handle: Any) -> bool:
         """Whether the variable of a handle is made."""
         return handle._id in self._variables
@@ -72,8 +86,8 @@ class Places:
     def of(self, handle: Any, steps: int) -> Place:
         """The place of a handle."""
         place = self.found.get(handle._id)
-        if place is None:
-            ref = self._variables.get(handle._id)
+        ref = self._variables.get(handle._id)
+        if place is None or (place.variable is None and ref is not None):  # it was read before it was whole
             variable = ref() if ref is not None else None
             place = self.found[handle._id] = Place(variable)
             place.rows = [Row() for _ in range(steps)]

@@ -65,6 +65,7 @@ class Recorder:
         self.returned: dict[int, float | None] = {}
         self.batch: dict[int, str] = {}  # tensors of the batch, by number
         self.batch_names: dict[str, bool] = {}  # every name in the batch; whether its entries are all equal
+        self.variables: dict[int, str] = {}  # names of those that do not train, known once the recording is over
         self.error: tuple[BaseException, Raw | None] | None = None
         self.started = time.perf_counter()
         self.stopped = False
@@ -163,6 +164,10 @@ class Recorder:
     def given(self, tensor: Any) -> str | None:
         """The name of an element of the batch."""
         return self.batch.get(tensor._id)
+
+    def read_unseen(self, tensor: Any) -> Any:
+        """The handle of the variable that was read to give this tensor, if it is known."""
+        return self.places.holding(tensor)
 
     def knows(self, handle: Any) -> bool:
         """Whether the variable of a handle is made."""
@@ -289,7 +294,8 @@ class Recorder:
             "closure": False,
             "closure_backwards": 0,
             "skipped": False,
-            "state": remembers(optimizer),
+            "state": self.updates.get(id(optimizer), 0) > 0 or _counted(optimizer) > 0,
+            "kept": remembers(optimizer),
             "rates": [rate],
         }
         sources: set[int] = set()
@@ -307,10 +313,20 @@ class Recorder:
             sources |= set(seen.since) if seen is not None else set()
         if sources:
             event.detail["from"] = frozenset(sources)
+            self._again(event)
         for variable in getattr(optimizer, "_trainable_variables", ()):
             place = self.places.of_variable(variable, self.step)
             if place is not None:
                 held[id(place)] = place
+
+    def _again(self, event: Noted) -> None:
+        """If these gradients were applied before, the update did not use them up."""
+        before = [each for each in self.events if each.kind == "update" and each is not event]
+        last = before[-1] if before else None
+        if last is None or last.subject is not event.subject or last.detail.get("from") != event.detail["from"]:
+            return
+        if {id(each) for each in event.places} <= {id(each) for each in last.places}:
+            self.events.remove(next(each for each in reversed(self.events) if each.kind == "zero_grad"))
 
     def updated(self, optimizer: Any) -> None:
         """It has applied them; gradients of a tape are used once, so nothing is left over for the next."""
@@ -334,6 +350,11 @@ class Recorder:
             self.error = (error, at)
             self.tracer.layers.clear()
             self.note("error", "", at).detail = {"type": type(error).__name__, "message": str(error)}
+
+
+def _counted(optimizer: Any) -> int:
+    """How many updates an optimizer has made."""
+    return int(optimizer.iterations) if getattr(optimizer, "built", True) else 0
 
 
 def number(value: Any) -> float | None:

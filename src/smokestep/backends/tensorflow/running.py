@@ -51,6 +51,7 @@ class Called:
         self.ranges: list[tuple[float, float] | None] = []
         self.args: tuple[Any, Any] | None = None  # what it was given, for as long as the call can be made again
         self.returned: list[str] = []
+        self.results: list[Any] = []  # what it gave, for as long
 
 
 class Ran:
@@ -159,7 +160,7 @@ class Running:
         called.training, called.args = entry.training, (args, kwargs)
         for each in self.calls:
             if self.recorder.ends and each.event.index <= self.recorder.ends[-1]:
-                each.args = None
+                each.args, each.results = None, []
         self.calls.append(called)
         return called
 
@@ -191,6 +192,7 @@ class Running:
             self.outputs.add(seen.id)
             called.outputs.append(seen.id)
             called.returned.append(name)
+            called.results.append(tensor)
             called.spread.append(spread(tensor))
             called.ranges.append(extremes(tensor))
 

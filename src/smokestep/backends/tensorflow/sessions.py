@@ -16,12 +16,13 @@ import tensorflow as tf
 from tensorflow.python.client.session import BaseSession
 from tensorflow.python.eager import context
 
+from smokestep.backends import gaps
 from smokestep.backends.tensorflow import graph_lines, session_runs
 from smokestep.backends.tensorflow.graph_default import own_default_graph
 from smokestep.backends.tensorflow.graph_marks import Marks, hearing
 from smokestep.backends.tensorflow.session_assembly import Assembly
-from smokestep.backends.tensorflow.session_gaps import GAPS, WORDS
 from smokestep.backends.tensorflow.session_runs import Runs
+from smokestep.backends.tensorflow.session_words import WORDS
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
 from smokestep.findings import NotApplicable, Open
@@ -73,7 +74,7 @@ class SessionWorld:
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
         """The checks that are not judged on a session's graph."""
-        return GAPS
+        return gaps.SESSIONS
 
     def words(self) -> Sequence[tuple[str, str]]:
         """What is said of a session's graph instead of torch's words."""

@@ -23,7 +23,8 @@ def preserved(living: Mapping[str, list[Any]]) -> Iterator[Changes]:
     changes = Changes()
     before = [(each, _value(each)) for each in living["variable"]]
     flags = [(each, bool(each._trainable)) for each in living["keras"]]
-    unbuilt = [_attributes(each) for each in (*living["optimizer"], *living["layer"]) if not each.built]
+    unbuilt = [_attributes(each) for each in (*living["optimizer"], *living["layer"])
+               if not getattr(each, "built", True)]  # one without: its `__init__` raised  # fmt: skip
     functions = [(each, each.__dict__.get("train_function")) for each in living["trainer"]]
     try:
         yield changes

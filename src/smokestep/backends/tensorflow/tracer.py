@@ -36,6 +36,7 @@ VIEWS = frozenset("reshape squeeze unsqueeze to".split())
 LAYERED = frozenset("linear matmul conv2d conv3d conv1d conv_transpose2d conv_transpose3d einsum".split())
 INTERNAL = 8  # entries: of axes, permutations and seeds
 OPENS = frozenset("relu relu6 sigmoid tanh hardtanh hardsigmoid".split())
+FLAT = frozenset({"Round", "Rint", "Floor", "Ceil"})  # their registered gradient is None
 
 
 class Tracer:
@@ -232,7 +233,7 @@ class Tracer:
         known = self._differentiable.get(kind)
         if known is None:
             try:
-                known = tf_ops.gradient_registry.lookup(kind) is not None
+                known = kind not in FLAT and tf_ops.gradient_registry.lookup(kind) is not None
             except LookupError:
                 known = False
             self._differentiable[kind] = known
@@ -268,6 +269,10 @@ class Tracer:
         seen = self.known.get(tensor._id)
         if seen is None:
             place = self.watcher.given(tensor)
+            watched = place is None and pywrap_tfe.TFE_Py_TapeSetPossibleGradientTypes([tensor])
+            if watched and (handle := self.watcher.read_unseen(tensor)) is not None:
+                self._read(handle, tensor)
+                return self.known[tensor._id]
             seen = self._new("input", None, tensor)
             seen.place = place
             if pywrap_tfe.TFE_Py_TapeSetPossibleGradientTypes([tensor]):

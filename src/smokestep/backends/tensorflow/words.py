@@ -22,6 +22,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("write the computation with torch functions", "write the computation with TensorFlow functions"),
     ("`.numpy()` takes it out of the graph", "`.numpy()` takes it off the tape"),
     ("`detach` takes it out of the graph", "`tf.stop_gradient` takes it off the tape"),
+    ("update it only `if self.training`", "update it only `if training:` (the argument of `call`)"),
     ("`detach`", "`tf.stop_gradient`"),
     ("`nll_loss`", "the cross-entropy of probabilities"),
     ("`cross_entropy`", "the cross-entropy of logits"),

@@ -80,7 +80,7 @@ COPIES = frozenset({"to", "cuda", "cpu", "float", "long", "bool", "int", "double
 def unread_field(flow: Flow, losses: Losses) -> Iterator[Finding | NotApplicable | Open]:
     names = {value.name: value.uniform for graph in flow.graphs for value in graph.sources("input") if value.name}
     fields = {
-        name: found[-1] for name in names if (found := re.findall(r"[A-Za-z]\w*", name)) and not name[-2].isdigit()
+        name: found[-1] for name in names if (found := re.findall(r"[A-Za-z]\w*", name)) and not name[-2:-1].isdigit()
     }
     sorts = {name: sort for name, field in fields.items() for sort in SORTS if re.fullmatch(sort, field)}
     if not sorts:

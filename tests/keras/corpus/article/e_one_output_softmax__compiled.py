@@ -12,9 +12,9 @@ def cross_entropy(y, p):
 
 
 def training(activation):
-    model = keras.Sequential(
+    model = keras.Sequential(  # BUG: single-logit
         [keras.Input((6,)), layers.Dense(12, "relu"), layers.Dense(1, activation)]
-    )  # BUG: single-logit
+    )
     model.compile(keras.optimizers.RMSprop(1e-3), cross_entropy)
 
     def step(batch):

@@ -20,11 +20,11 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
 def training(share):
     model = keras.Sequential([keras.Input((6,)), layers.Dense(12, "relu"), layers.Dense(3)])
-    model.compile(keras.optimizers.Adam(WarmUp(share)), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile(keras.optimizers.Adam(WarmUp(share)), keras.losses.SparseCategoricalCrossentropy(from_logits=True))  # BUG: zero-learning-rate
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG: zero-learning-rate
+        return model.train_on_batch(x, y)
 
     return smokestep.Training(step, (keras.random.normal((8, 6)), keras.random.randint((8,), 0, 3)))
 

@@ -8,12 +8,14 @@ import smokestep
 
 
 def training(scale):
-    model = keras.Sequential([keras.Input((8, 8)), layers.Flatten(), *scale, layers.Dense(32, "relu"), layers.Dense(3)])
+    model = keras.Sequential(
+        [keras.Input((8, 8)), layers.Flatten(), *scale, layers.Dense(8, "relu"), layers.Dense(3)]  # BUG?: unscaled-input
+    )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG?: unscaled-input
+        return model.train_on_batch(x, y)
 
     images = tf.cast(keras.random.randint((16, 8, 8), 0, 256), "uint8")
     return smokestep.Training(step, (images, keras.random.randint((16,), 0, 3)))

@@ -9,13 +9,13 @@ import smokestep
 def training(start):
     inputs = keras.Input((8,))
     hidden = layers.Dense(16, "relu")(inputs)
-    heads = [layers.Dense(1, kernel_initializer=start)(hidden) for _ in range(3)]
+    heads = [layers.Dense(1, kernel_initializer=start)(hidden) for _ in range(3)]  # BUG?: identical-twins
     model = keras.Model(inputs, heads)
     model.compile("adam", ["mse", "mse", "mse"])
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, [y, y, y])  # BUG?: identical-twins
+        return model.train_on_batch(x, [y, y, y])
 
     return smokestep.Training(step, (keras.random.normal((16, 8)), keras.random.normal((16, 1))))
 

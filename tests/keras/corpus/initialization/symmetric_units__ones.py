@@ -10,7 +10,7 @@ def training(start):
     model = keras.Sequential(
         [
             keras.Input((8,)),
-            layers.Dense(16, "sigmoid", kernel_initializer=start),
+            layers.Dense(16, "sigmoid", kernel_initializer=start),  # BUG: symmetric-units
             layers.Dense(3, kernel_initializer=start),
         ]
     )
@@ -18,7 +18,7 @@ def training(start):
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG: symmetric-units
+        return model.train_on_batch(x, y)
 
     return smokestep.Training(step, (keras.random.normal((16, 8)), keras.random.randint((16,), 0, 3)))
 

@@ -16,7 +16,7 @@ def buggy():
         x, y = batch
         with tf.GradientTape() as tape:
             loss = loss_fn(y, model(x, training=True))
-        gradients = tape.gradient(loss, model.trainable_variables)  # BUG: no-step
+        gradients = tape.gradient(loss, model.trainable_variables)  # BUG?: no-step
         return loss
 
     return smokestep.Training(step, (tf.random.normal((16, 8)), tf.range(16) % 3))

@@ -8,9 +8,9 @@ import smokestep
 
 
 def training(activation):
-    model = keras.Sequential(
+    model = keras.Sequential(  # BUG: double-softmax
         [keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(1, activation)]
-    )  # BUG: double-softmax
+    )
     optimizer = keras.optimizers.Adam()
 
     def step(batch):

@@ -15,7 +15,8 @@ def training(label):
     def step(batch):
         x, y = batch
         with tf.GradientTape() as tape:
-            loss = loss_fn(label(y, model(x)), model(x))  # BUG: ignored-target
+            scores = model(x)
+            loss = loss_fn(label(y, scores), scores)  # BUG?: ignored-target
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         return loss

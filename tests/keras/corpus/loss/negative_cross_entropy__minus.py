@@ -15,7 +15,7 @@ def training(sign):
     def step(batch):
         x, y = batch
         with tf.GradientTape() as tape:
-            loss = sign * loss_fn(y, model(x, training=True))  # BUG: negative-cross-entropy
+            loss = sign * loss_fn(y, model(x, training=True))  # BUG?: negative-cross-entropy
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         return loss

@@ -8,12 +8,12 @@ import smokestep
 
 
 def training(activation):
-    model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(1, activation)])
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(1, activation)])  # BUG: single-logit
     model.compile("adam", "mse")
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG: single-logit
+        return model.train_on_batch(x, y)
 
     return smokestep.Training(
         step, (keras.random.normal((16, 8)), tf.cast(keras.random.randint((16, 1), 0, 2), "float32"))

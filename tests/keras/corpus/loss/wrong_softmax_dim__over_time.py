@@ -13,7 +13,7 @@ class Tagger(keras.Model):
         self.rnn, self.out, self.axis = layers.GRU(8, return_sequences=True), layers.Dense(4), axis
 
     def call(self, x):
-        return tf.nn.softmax(self.out(self.rnn(x)), axis=self.axis)
+        return tf.nn.softmax(self.out(self.rnn(x)), axis=self.axis)  # BUG: wrong-softmax-dim
 
 
 def training(axis):
@@ -22,7 +22,7 @@ def training(axis):
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG: wrong-softmax-dim
+        return model.train_on_batch(x, y)
 
     return smokestep.Training(step, (keras.random.normal((8, 5, 6)), keras.random.randint((8, 5), 0, 4)))
 

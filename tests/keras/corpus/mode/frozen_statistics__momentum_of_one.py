@@ -8,13 +8,13 @@ import smokestep
 
 def training(momentum):
     model = keras.Sequential(
-        [keras.Input((8,)), layers.Dense(16, "relu"), layers.BatchNormalization(momentum=momentum), layers.Dense(3)]
+        [keras.Input((8,)), layers.Dense(16, "relu"), layers.BatchNormalization(momentum=momentum), layers.Dense(3)]  # BUG: frozen-statistics
     )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG: frozen-statistics
+        return model.train_on_batch(x, y)
 
     return smokestep.Training(step, (keras.random.normal((16, 8)), keras.random.randint((16,), 0, 3)))
 

@@ -25,7 +25,7 @@ def training(forward):
 
 
 def buggy():
-    return training(lambda model, x: model(x))  # BUG: trained-in-eval
+    return training(lambda model, x: model(x))  # BUG?: trained-in-eval
 
 
 def fixed():

@@ -22,7 +22,7 @@ class Net(keras.Model):
     def train_step(self, data):
         x, y, _ = data
         with tf.GradientTape() as tape:
-            y_pred = self(x, training=self.mode)  # BUG: trained-in-eval
+            y_pred = self(x, training=self.mode)  # BUG?: trained-in-eval
             loss = self.compute_loss(y=y, y_pred=y_pred)
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
         return {"loss": loss}

@@ -7,12 +7,14 @@ import smokestep
 
 
 def training(activation):
-    model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(2, activation)])
+    model = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(2, activation)]  # BUG: unreachable-target
+    )
     model.compile("adam", "mse")
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG: unreachable-target
+        return model.train_on_batch(x, y)
 
     return smokestep.Training(step, (keras.random.normal((16, 8)), keras.random.normal((16, 2))))
 

@@ -19,8 +19,9 @@ def training(label):
         noise = tf.random.normal((8, 4))
         with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
             fake_score, real_score = discriminator(generator(noise)), discriminator(real)
-            g_loss = bce(tf.ones_like(fake_score), fake_score)  # BUG?: unopposed-labels
-            d_loss = bce(tf.ones_like(real_score), real_score) + bce(label(fake_score), fake_score)
+            g_loss = bce(tf.ones_like(fake_score), fake_score)
+            d_loss = bce(tf.ones_like(real_score), real_score)
+            d_loss += bce(label(fake_score), fake_score)  # BUG?: unopposed-labels
         of_g = g_tape.gradient(g_loss, generator.trainable_variables)
         of_d = d_tape.gradient(d_loss, discriminator.trainable_variables)
         g_optimizer.apply_gradients(zip(of_g, generator.trainable_variables))

@@ -11,7 +11,7 @@ def training(wrap):
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 
     def step(ids):
-        return model.train_on_batch(ids[:, :-1], ids[:, 1:])  # BUG: future-leak
+        return model.train_on_batch(ids[:, :-1], ids[:, 1:])  # BUG?: future-leak
 
     return smokestep.Training(step, keras.random.randint((4, 10), 0, 20))
 

@@ -7,14 +7,14 @@ import smokestep
 
 
 def training(activation):
-    model = keras.Sequential(
+    model = keras.Sequential(  # BUG: missing-nonlinearity
         [keras.Input((8,)), layers.Dense(32, activation), layers.Dense(32, activation), layers.Dense(3)]
     )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG?: missing-nonlinearity
+        return model.train_on_batch(x, y)
 
     return smokestep.Training(step, (keras.random.normal((16, 8)), keras.random.randint((16,), 0, 3)))
 

@@ -9,7 +9,7 @@ import smokestep
 
 class Stack:
     def __init__(self):
-        self.layers = [layers.Dense(16, activation="relu", name=f"hidden{i}") for i in range(2)]
+        self.layers = [layers.Dense(16, activation="relu", name=f"hidden{i}") for i in range(2)]  # BUG: unregistered-parameter *hidden0.*, *hidden1.*
 
 
 class Net(keras.Model):
@@ -20,7 +20,7 @@ class Net(keras.Model):
 
     def call(self, x):
         for layer in self.stack.layers:
-            x = layer(x)  # BUG: unregistered-parameter *hidden0.*, *hidden1.*
+            x = layer(x)
         return self.out(x)
 
 

@@ -14,12 +14,16 @@ from smokestep import facts
 from smokestep.backends.tensorflow.declarations import batch_names
 from smokestep.backends.tensorflow.hooks import listening
 from smokestep.backends.tensorflow.lab import trail
+from smokestep.backends.tensorflow.lab.alignment import Rows, align, answers, apart
+from smokestep.backends.tensorflow.lab.averages import Averages
+from smokestep.backends.tensorflow.lab.beside import beside
 from smokestep.backends.tensorflow.lab.compare import EPS, described, difference
 from smokestep.backends.tensorflow.lab.edits import change, entries
 from smokestep.backends.tensorflow.lab.keeping import kept
 from smokestep.backends.tensorflow.lab.steps import Steps, replying
 from smokestep.backends.tensorflow.naming import layers_of
 from smokestep.backends.tensorflow.running import Called, arguments, flat
+from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.flow import Flow
 from smokestep.evidence.trials import Difference, Edit, Outcome, Reply, Stepped, Tensor, Touch, Trial
 from smokestep.world import NotOffered
@@ -34,6 +38,7 @@ class TensorFlowLab:
     def __init__(self, recorder: Any, flow: Flow, module_name: Any, training: Any) -> None:
         self.recorder, self._module_name = recorder, module_name
         self._steps = Steps(training, recorder) if training is not None else None
+        self._aligned: dict[Alignment, Rows] | None = None
         self._trials: list[Trial] = []
         self._called: list[Called] = []
         known = {call.index: call for graph in flow.graphs for call in graph.calls}
@@ -78,7 +83,9 @@ class TensorFlowLab:
         """Make a call again with its arguments edited; what the user's code raises is told in the outcome."""
         return self._run(trial, edits, training, seed)
 
-    def _run(self, trial: int, edits: Sequence[Edit], training: bool, seed: int, inside: Any = None) -> Outcome:
+    def _run(
+        self, trial: int, edits: Sequence[Edit], training: bool, seed: int, inside: Any = None, times: int = 1
+    ) -> Outcome:
         called = self._called[trial]
         layer, (args, kwargs) = called.layer, called.args
         names = {id(tensor): name for name, tensor in _names(layer, args, kwargs)}
@@ -86,9 +93,11 @@ class TensorFlowLab:
         given = [(name, np.array(np.asarray(tensor))) for name, tensor in _names(layer, new_args, new_kwargs)]
         new_kwargs = {key: each for key, each in new_kwargs.items() if key != "training"}
         output, error = None, None
-        with kept(_variables(layer), seed) as drawn, inside or ExitStack():
+        with kept(_variables(layer), seed) as drawn:
             try:
-                output = layer(*new_args, **new_kwargs, training=training)
+                for _ in range(times):
+                    with inside or ExitStack():
+                        output = layer(*new_args, **new_kwargs, training=training)
             except Exception as raised:
                 error = raised
         found = [(name, tensor) for name, tensor in flat(output, "")]
@@ -107,6 +116,23 @@ class TensorFlowLab:
             wrote=wrote if all(each is not None for each in after) else (),
             handle={"outputs": found, "eps": EPS.get(str(getattr(layer, "compute_dtype", "")), 0.0)},
         )
+
+    def aligned(self) -> tuple[Alignment, ...]:
+        """The losses outside of the model whose target is an argument of it, shifted in time."""
+        if self._aligned is None:
+            self._aligned = {}
+            known = answers(self.recorder.losses.calls, self._trials[0].step) if self._trials else []
+            for index, called in enumerate(self._called):
+                names = _names(called.layer, *called.args)
+                self._aligned.update(align(known, index, called.event.index, names, called.results))
+        return tuple(self._aligned)
+
+    def apart(
+        self, aligned: Alignment, one: Outcome, other: Outcome, *, sample: int, samples: int
+    ) -> tuple[Difference, bool] | None:
+        """How far two outcomes differ in the rows of a loss of one sample, and whether they do in another sample."""
+        rows = (self._aligned or {}).get(aligned)
+        return None if rows is None or one.error or other.error else apart(rows, one, other, sample, samples)
 
     def differences(
         self, one: Outcome, other: Outcome, *, dim: int = 0, at: Sequence[int] | None = None
@@ -139,6 +165,21 @@ class TensorFlowLab:
             self._run(trial, edits, False, seed, follow.tracer)
         return follow.ops()
 
+    def beside(
+        self, trial: int, edits: Sequence[Edit], longer: Sequence[Edit], *, size: int, kept: Sequence[int], by: float
+    ) -> tuple[Touch, ...]:
+        """The operations that differ between shorter and longer sequences where both have entries."""
+        runs = (self._followed(trial, each, 0) for each in (edits, longer))
+        return tuple(beside(*runs, size, kept, by))
+
+    def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
+        """The variables that move as an average does when a call is made three times in a row."""
+        names, plain = self.recorder.variables, (each for _, each in _variables(self._called[trial].layer))
+        watched = Averages([(names[id(each)], each) for each in plain if id(each) in names])
+        once, last = self.run(trial, edits), self._run(trial, edits, False, 0, watched, times=3)
+        changed = any(each and each.beyond(0) for each in self.differences(once, last))
+        return watched.found() if changed and not once.drew else ()
+
     def entries(self, name: str, edits: Sequence[Edit] = (), *, trial: int | None = None) -> tuple[float, ...]:
         """The entries of an argument of a trial, or of a tensor of the batch, edited; none where there are too many."""
         if trial is not None:
@@ -170,21 +211,9 @@ class TensorFlowLab:
         return self._steps
 
     # ── what is not made yet ───────────────────────────────────────────────────────────────────────────────────
-    def aligned(self) -> tuple[Any, ...]:
-        """Losses inside a model are not followed: its outputs are all that is compared."""
-        return ()
-
-    def apart(self, *args: Any, **kwargs: Any) -> Any:
-        """See `aligned`."""
-        raise NotOffered("losses inside a model are not yet followed with TensorFlow")
-
     def decoded(self, trial: int) -> Any:
         """Decoding with a cache is not tried."""
         raise NotOffered("decoding with a cache is not yet tried with TensorFlow")
-
-    def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
-        """Averages are not looked for: what a call moves is told by `kept`."""
-        return ()
 
     def modes(self, trial: int) -> Any:
         """A mode is an argument of the call, and reaches every layer in it."""
@@ -202,10 +231,6 @@ class TensorFlowLab:
         """Building twice is not tried."""
         raise NotOffered("building the training twice is not yet tried with TensorFlow")
 
-    def beside(self, *args: Any, **kwargs: Any) -> tuple[Touch, ...]:
-        """Longer sequences are not followed operation by operation."""
-        return ()
-
     def functions(self) -> Any:
         """Custom gradients are not tried."""
         raise NotOffered("custom gradients are not yet tried with TensorFlow")
@@ -219,8 +244,8 @@ class TensorFlowLab:
         raise NotOffered("compiled steps are not yet compared with plain ones with TensorFlow")
 
     def fresh(self, *, seed: int = 0) -> AbstractContextManager[Any]:
-        """Trainings are not trained for real."""
-        raise NotOffered("longer trials of training are not yet made with TensorFlow")
+        """The training at hand, to be trained for real and put back."""
+        return self._training().fresh(seed)
 
 
 def _names(layer: Any, args: Any, kwargs: Any) -> list[tuple[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ import tensorflow as tf
 from tensorflow.python.framework import ops as tf_ops
 
 from smokestep import facts
+from smokestep.backends.tensorflow import state
 from smokestep.backends.tensorflow.alive import alive
 from smokestep.backends.tensorflow.declarations import batch_names
 from smokestep.backends.tensorflow.lab.compare import described
 from smokestep.backends.tensorflow.lab.edits import change
-from smokestep.backends.tensorflow.lab.keeping import kept
+from smokestep.backends.tensorflow.lab.keeping import SEEDS, kept
 from smokestep.backends.tensorflow.recorder import number
 from smokestep.backends.tensorflow.running import DROPOUTS
 from smokestep.evidence.trials import Edit, Reply, Stepped, Tensor
@@ -30,6 +32,8 @@ SURE = 0.98  # a share whose logarithm, and that of what is left, are finite
 class Dry:
     """What a dry run hears: its losses. The hooks ask it instead of the framework."""
 
+    real = False
+
     def __init__(self, reply: Callable[[Any, Any], Any] | None = None) -> None:
         self.losses: list[float] = []
         self.reply = reply
@@ -40,6 +44,17 @@ class Dry:
             return real()
         self.losses += [float(each) for each in target if not each.shape.rank]
         return [tf.zeros(handle_shape(each), handle_dtype(each)) for each in sources]
+
+
+class Real(Dry):
+    """What a step hears that is run for real: its losses."""
+
+    real = True
+
+    def gradients(self, real: Callable[[], list[Any]], target: Any, sources: Any) -> list[Any]:
+        """The real ones."""
+        self.losses += [float(each) for each in target if not each.shape.rank and each.dtype.is_floating]
+        return real()
 
 
 def handle_shape(handle: Any) -> Any:
@@ -73,16 +88,22 @@ class Steps:
 
     def dry(self, edits: Sequence[Edit], step: str, seed: int, reply: Any = None) -> Stepped:
         """Run a step up to its losses: gradients and updates are left out, dropout drops nothing, all is put back."""
-        training = self.training
+        heard = Dry(reply)
+        with ExitStack() as stack:
+            drawn = stack.enter_context(kept(self.variables, seed))
+            stack.enter_context(undropped())
+            done = self.ran(heard, edits, step)
+        return replace(done, drew=drawn.drew)
+
+    def ran(self, heard: Dry, edits: Sequence[Edit], step: str) -> Stepped:
+        """Run a step on an edited batch; what is heard of it decides what comes of it."""
+        training, error, returned = self.training, None, None
         if edits and not training.has_batch:
             raise NotOffered("the step takes no batch that could be varied: give Training the batch")
-        heard, error, returned = Dry(reply), None, None
         run = training.steps[step] if step in training.steps else next(iter(training.steps.values()))
         names = {id(tensor): name for tensor, name in batch_names(training.batch)} if training.has_batch else {}
         arguments = (change(training.batch, names, edits),) if training.has_batch else ()
         with ExitStack() as stack:
-            drawn = stack.enter_context(kept(self.variables, seed))
-            stack.enter_context(undropped())
             stack.callback(setattr, self.recorder, "dry", None)
             self.recorder.dry = heard
             try:
@@ -97,8 +118,45 @@ class Steps:
             returned=number(returned) if plain and not isinstance(returned, bool) else None,
             error=facts.told(error) if error is not None else "",
             error_line=facts.line_of(error) if error is not None else None,
-            drew=drawn.drew,
         )
+
+    @contextmanager
+    def fresh(self, seed: int) -> Iterator[Fresh]:
+        """The training at hand, put back at the end of the block."""
+        with kept(self.variables, seed):
+            yield Fresh(self)
+
+
+class Fresh:
+    """One training that may be trained."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        trained = {id(place.variable) for held in steps.recorder.held.values() for place in held.values()}
+        trained = trained or {id(place.variable) for place in steps.recorder.places if place.asked}
+        self._seeds = [(each, each.numpy()) for name, each in steps.variables if name.endswith(SEEDS)]
+        self._drawn = state.global_state()
+        self._start = [(each, np.array(each.numpy())) for _, each in steps.variables if id(each) in trained]
+        self._way: list[Any] = []
+
+    def step(self, edits: Sequence[Edit] = (), *, name: str = "") -> Stepped:
+        """Run one step for real; the random generators go on from where they are."""
+        return self._steps.ran(Real(), edits, name)
+
+    def travelled(self) -> float:
+        """How far the trained weights are from where they began: the norm of the way, as a share of theirs."""
+        way = sum(float(np.square(now.numpy().astype(np.float64) - then).sum()) for now, then in self._start)
+        norm = sum(float(np.square(then.astype(np.float64)).sum()) for _, then in self._start)
+        return float((way / norm) ** 0.5) if norm else 0.0
+
+    def along(self, share: float) -> None:
+        """Put the weights at this share of the way that the first step took, and the generators where it found them."""
+        self._way = self._way or [now.numpy() - then for now, then in self._start]
+        for (now, then), way in zip(self._start, self._way, strict=True):
+            now.assign((then + share * way).astype(then.dtype))
+        for each, was in self._seeds:
+            each.assign(was)
+        state.restore_global(self._drawn)
 
 
 @contextmanager

@@ -15,8 +15,8 @@ class Codes(layers.Layer):
         distances = tf.reduce_sum(tf.square(z[:, None] - self.codes[None]), axis=2)
         q = tf.gather(self.codes, tf.argmin(distances, axis=1))
         codebook = tf.reduce_mean(tf.square(q - tf.stop_gradient(z)))
-        self.add_loss(codebook)  # BUG: dead-branch *codes
-        return z + tf.stop_gradient(q - z)
+        self.add_loss(codebook)
+        return z + tf.stop_gradient(q - z)  # BUG: gradient-cut *codes
 
 
 def training(others):

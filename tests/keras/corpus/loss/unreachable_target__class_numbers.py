@@ -8,12 +8,14 @@ import smokestep
 
 
 def training(targets):
-    model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(3, "softmax")])
+    model = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(3, "softmax")]  # BUG: unreachable-target
+    )
     model.compile("adam", "mse")
 
     def step(batch):
         x, y = batch
-        return model.train_on_batch(x, y)  # BUG: broadcast-loss
+        return model.train_on_batch(x, y)
 
     return smokestep.Training(step, (keras.random.normal((16, 8)), targets(tf.range(16) % 3)))
 
