@@ -74,7 +74,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
             self._finish()
 
     def _eagerly(self, plain: Any) -> Any:
-        """PyTorch's compiler is asked for when the function is made; elsewhere the watch itself opens what is compiled."""
+        """PyTorch's compiler is asked for when the function is made; elsewhere the watch opens what is compiled."""
         model = self.model
         if keras.config.backend() != "torch" or not model.jit_compile:
             return plain
