@@ -27,6 +27,7 @@ KINDS = {
     "ScaleByLbfgsState": "LBFGS",
     "MuonState": "Muon",
 }
+OWN = frozenset({*KINDS.values(), "AdamW", "Adamax", "Nadam", "Ftrl", "LossScaleOptimizer"})  # Keras's, by their class
 CASTS = frozenset("to identity clone reshape".split())
 PLAIN = frozenset({"params", "value", "raw_value"})  # parts of a path that say nothing to the user
 
@@ -301,4 +302,6 @@ def _kind(classes: tuple[str, ...]) -> str:
     for name in classes:
         if name in KINDS:
             return KINDS[name]
+        if name in OWN:
+            return name
     return "SGD"

@@ -33,6 +33,7 @@ from smokestep.world import Recording
 
 __all__ = ["StopWatching", "live", "open_world"]
 
+PATIENCE = 17  # steps without an update that only gather gradients, before "it never updates" is believed
 LOOP = ("forward", "backward", "update", "zero_grad")  # what a tape gave is used up by the update
 
 
@@ -97,7 +98,9 @@ class TensorFlowWorld:
     def _run(self) -> None:
         recorder, training = self._recorder, self._training
         arguments = (training.batch,) if training.has_batch else ()
-        for _ in range(self._steps):
+        done = 0
+        while done < self._steps or (recorder.gathering and not recorder.updates and done < PATIENCE):
+            done += 1
             for name, step in training.steps.items():
                 recorder.guarded(recorder.begin, name)
                 returned = step(*arguments)

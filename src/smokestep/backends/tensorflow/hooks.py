@@ -19,6 +19,7 @@ from tensorflow.python.framework import ops as tf_ops
 from tensorflow.python.ops import resource_variable_ops
 
 from smokestep.backends.imports import once_imported
+from smokestep.backends.keras_objects import gathers
 from smokestep.backends.tensorflow import composites, frames
 from smokestep.backends.tensorflow.alive import imported
 
@@ -255,6 +256,10 @@ def _updates(recorder: Any) -> Wrap:
                 return function(self, grads, trainable_variables)
             grads = list(grads)
             variables = None if trainable_variables is None else list(trainable_variables)
+            if gathers(self):
+                recorder.gathering = True
+                with recorder.tracer.quiet():
+                    return function(self, grads, variables)
             recorder.guarded(recorder.updating, self, grads, variables)
             with recorder.tracer.quiet():
                 result = function(self, grads, variables)

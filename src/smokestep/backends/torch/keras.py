@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from smokestep.backends.imports import once_imported
+from smokestep.backends.keras_objects import gathers
 from smokestep.backends.torch.quiet import guarded, quiet
 
 MODULE = "keras.src.optimizers.base_optimizer"
@@ -81,7 +82,7 @@ def listen(stack: ExitStack, patch: Callable[..., None], recorder: Any) -> None:
         stand = guarded(tracer, standing)(optimizer, variables or [])
         if stand is None:
             return original(optimizer, given, variables)
-        if _gathers(optimizer):
+        if gathers(optimizer):
             guarded(tracer, gathered)(stand)
             return original(optimizer, given, variables)
         guarded(tracer, recorder.updating)(stand, (stand,), {})
@@ -98,12 +99,6 @@ def listen(stack: ExitStack, patch: Callable[..., None], recorder: Any) -> None:
         late()
     else:
         stack.enter_context(once_imported(MODULE, late))
-
-
-def _gathers(optimizer: Any) -> bool:
-    """Whether this call only adds the gradients to those of a later update."""
-    every = getattr(optimizer, "gradient_accumulation_steps", None)
-    return bool(every) and (int(optimizer.iterations) + 1) % int(every or 1) != 0
 
 
 def _tensor(variable: Any) -> torch.Tensor:
