@@ -21,6 +21,7 @@ from smokestep.findings import Verdict
 from smokestep.report import Report, Subject
 
 keras: Any = import_module("keras")
+TOO_FEW = "on JAX, what a batch changed is known when the next one begins, and there was none: nothing was judged"
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -96,7 +97,14 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     def _finish(self, error: BaseException | None = None) -> None:
         calm = error is None or isinstance(error, Exception)
         try:
-            report = judge(self._live, self._settings, subject=self._subject, started=self._started, experiments=calm)
+            if keras.config.backend() == "jax" and (error is not None or self._batches < 2):
+                report = Report(
+                    Verdict.OPEN, training=self._subject, notes=(TOO_FEW,), versions=facts.versions(self._live)
+                )
+            else:
+                report = judge(
+                    self._live, self._settings, subject=self._subject, started=self._started, experiments=calm
+                )
         finally:
             self._close()
         self.report = ledger.enter(ended_by(report, error) if error else report)

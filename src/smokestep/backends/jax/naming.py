@@ -239,8 +239,11 @@ def kind_at_work(update: Update, turn: Turn) -> str:
     """The kind of an optimizer whose state is not in sight, by the functions that were at work."""
     for position in update.members:
         for frame in frames.calls(turn.arithmetic[position].path)[0]:
-            if (found := WORK.get(frame.function.split(".")[0])) is not None:
+            kind = frame.function.split(".")[0]
+            if (found := WORK.get(kind)) is not None:
                 return found
+            if kind in OWN and frames.library(frame.file).startswith("keras/src/optimizers/"):
+                return kind
     return "SGD"
 
 
