@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import jax
 
 from smokestep.backends.gaps import JAX as GAPS
-from smokestep.backends.jax import frames, running, trees
+from smokestep.backends.jax import frames, keras, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.hooks import hooked
@@ -120,6 +120,8 @@ class JaxWorld:
     def _record(self) -> Recording:
         recorder, training = self._recorder, self._training
         started = time.perf_counter()
+        with suppress(Exception):  # it is told when it happens again
+            self._warm()
         tops: dict[Any, list[str]] = {}
         for root, value in self._roots():
             for path, classes in trees.optimizers(value, root).items():
@@ -144,6 +146,12 @@ class JaxWorld:
             seconds,
             uses=recorder.uses,
         ).recording()
+
+    def _warm(self) -> None:
+        """What Keras builds when it is first used is built by a step that is not looked at."""
+        if any(trees.is_keras(value) and keras.unbuilt(value) for _, value in self._roots()):
+            for step in self._training.steps.values():
+                step(*self._training.arguments(step, self._state if self._training.has_state else None))
 
     def _run(self, recorder: Recorder, batch: list[tuple[str, Any]]) -> None:
         training = self._training

@@ -22,7 +22,7 @@ SKIP, INSTALLED, USER = range(3)
 DEPTH = 8  # lines of the user's own kept for one operation
 LONG = 120  # frames looked at
 FRAMEWORKS = (
-    "jax jaxlib flax optax equinox chex jaxtyping haiku treescope numpy orbax einops distrax ml_dtypes beartype"
+    "jax jaxlib flax optax equinox chex jaxtyping haiku treescope numpy orbax einops distrax ml_dtypes beartype keras"
 ).split()
 
 _HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep

@@ -14,6 +14,7 @@ from smokestep.backends.jax.sketch import MARKERS, Plain, Sketch, Step
 
 UPDATES = frozenset("update update_fn apply_updates".split())
 PROMOTES = frozenset("promote_shapes promote_args promote_args_inexact ufunc.__call__".split())
+KERAS = "keras/src/optimizers/base_optimizer.py"
 REDUCTIONS = frozenset("reduce_sum reduce_max reduce_min reduce_prod argmax argmin cumsum".split())
 
 
@@ -37,7 +38,8 @@ class Group:
     def optimizing(self) -> bool:
         """Whether an optimizer library does it: a transformation's update, or its being applied."""
         return any(
-            frame.function.split(".")[-1] in UPDATES and frames.library(frame.file).startswith("optax/")
+            (frame.function.split(".")[-1] in UPDATES and frames.library(frame.file).startswith("optax/"))
+            or (frame.function.split(".")[-1] == "apply" and frames.library(frame.file) == KERAS)
             for frame in frames.calls(self.path)[0]
         )
 

@@ -27,6 +27,7 @@ KINDS = {
     "ScaleByLbfgsState": "LBFGS",
     "MuonState": "Muon",
 }
+OWN = frozenset({*KINDS.values(), "AdamW", "Adamax", "Nadam", "Ftrl", "LossScaleOptimizer"})  # Keras's, by their class
 CASTS = frozenset("to identity clone reshape".split())
 PLAIN = frozenset({"params", "value", "raw_value"})  # parts of a path that say nothing to the user
 
@@ -246,8 +247,11 @@ def kind_at_work(update: Update, turn: Turn) -> str:
     """The kind of an optimizer whose state is not in sight, by the functions that were at work."""
     for position in update.members:
         for frame in frames.calls(turn.arithmetic[position].path)[0]:
-            if (found := WORK.get(frame.function.split(".")[0])) is not None:
+            kind = frame.function.split(".")[0]
+            if (found := WORK.get(kind)) is not None:
                 return found
+            if kind in OWN and frames.library(frame.file).startswith("keras/src/optimizers/"):
+                return kind
     return "SGD"
 
 
@@ -309,4 +313,6 @@ def _kind(classes: tuple[str, ...]) -> str:
     for name in classes:
         if name in KINDS:
             return KINDS[name]
+        if name in OWN:
+            return name
     return "SGD"

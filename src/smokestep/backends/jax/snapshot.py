@@ -12,7 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from smokestep.backends.jax import trees
+from smokestep.backends.jax import keras, trees
+from smokestep.backends.keras_objects import put_back
 
 
 @contextmanager
@@ -69,11 +70,23 @@ def _keep(value: Any, name: str, back: list[tuple[str, Callable[[], None]]], see
     elif trees.is_living(value) and hasattr(type(value), "set_raw_value"):
         raw = value.get_raw_value()
         back.append((name, lambda: None if value.get_raw_value() is raw else value.set_raw_value(raw)))
+    elif trees.is_keras(value):
+        states, unbuilt = keras.states(value), [put_back(each) for each in keras.unbuilt(value)]
+        back.append((name, lambda: _restore(states, unbuilt)))
     elif trees.is_living(value) and hasattr(value, "__dict__"):
         own = dict(vars(value))
         back.append((name, lambda: _refill(vars(value), own)))
         for each in own.values():
             _keep(each, name, back, seen, depth + 1)
+
+
+def _restore(states: dict[int, tuple[Any, Any]], unbuilt: list[Callable[[], None]]) -> None:
+    """Give every variable its array back, and make unbuilt what was so."""
+    for variable, array in states.values():
+        if variable._value is not array:
+            variable._value = array
+    for put in unbuilt:
+        put()
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> bool:

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax._src.tree_util import default_registry
 
-from smokestep.backends.jax import frames
+from smokestep.backends.jax import frames, keras
 
 Role = Literal["leaf", "optimizer", "statistic", "key", "other"]
 DEEP = 24
@@ -74,6 +74,9 @@ def leaves(
         return
     if value is None or isinstance(value, (str, bytes, int, float, bool, types.ModuleType)) or len(path) > DEEP:
         return
+    if is_keras(value):
+        yield from _of_keras(value, path, within, top)
+        return
     kind = type(value)
     variable = _variable(kind)
     if variable is not None:
@@ -104,6 +107,9 @@ def optimizers(value: Any, path: tuple[str, ...] = (), top: tuple[str, ...] | No
     found: dict[Any, list[str]] = {}
     if value is None or is_array(value) or len(path) > DEEP:
         return found
+    if is_keras(value):
+        optimizer = keras.optimizer_of(value)
+        return {(*path, "optimizer"): [type(optimizer).__name__]} if optimizer is not None else found
     kind = type(value)
     if kind.__module__.partition(".")[0] == "optax" and isinstance(value, tuple):
         top = path if top is None else top
@@ -154,7 +160,27 @@ def _key(key: Any) -> str:
 
 def is_living(value: Any) -> bool:
     """Whether an object is changed in place by its training: an NNX module, optimizer, metric or stream of keys."""
-    return any(each.__module__.startswith("flax.nnx") for each in type(value).__mro__) and not isinstance(value, type)
+    if isinstance(value, type):
+        return False
+    return any(each.__module__.startswith("flax.nnx") for each in type(value).__mro__) or is_keras(value)
+
+
+def is_keras(value: Any) -> bool:
+    """Whether an object is a layer, a model or an optimizer of Keras."""
+    return not isinstance(value, type) and (keras.is_model(value) or keras.is_optimizer(value))
+
+
+def _of_keras(value: Any, path: tuple[str, ...], within: tuple[str, ...], top: tuple[str, ...]) -> Iterator[Leaf]:
+    for name, role, variable, optimizing in keras.variables(value):
+        array = variable._value
+        if not is_array(array):  # not built yet, or given away for the time of a fit
+            continue
+        if optimizing:
+            slot = variable.path.rpartition("/")[2]
+            own = (*path, "optimizer")
+            yield Leaf((*own, slot, name), array, "optimizer", (*within, "Optimizer"), top or own)
+        else:
+            yield Leaf((*path, name), array, role, within, top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +264,7 @@ def _place(name: str, holder: Holder, found: dict[str, Holder], seen: set[int], 
             if _users(value):
                 _search(value, found, seen, depth - 1)
             return
-    if next(leaves(value), None) is not None:
+    if is_keras(value) or next(leaves(value), None) is not None:
         found.setdefault(name, holder)
     elif not _library(type(value)) and hasattr(value, "__dict__"):
         _object(value, found, seen, depth - 1)

@@ -5,7 +5,6 @@ Every hook is taken out again when the block ends, and what it wraps runs as eve
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,6 +18,8 @@ from tensorflow.python.framework import constant_op
 from tensorflow.python.framework import ops as tf_ops
 from tensorflow.python.ops import resource_variable_ops
 
+from smokestep.backends.imports import once_imported
+from smokestep.backends.keras_objects import gathers
 from smokestep.backends.tensorflow import composites, frames
 from smokestep.backends.tensorflow.alive import imported
 
@@ -54,45 +55,8 @@ def listening(recorder: Any) -> Iterator[None]:
             if imported(module):
                 late()
             else:
-                stack.enter_context(_once_imported(module, late))
+                stack.enter_context(once_imported(module, late))
         yield
-
-
-@contextmanager
-def _once_imported(name: str, then: Callable[[], None]) -> Iterator[None]:
-    """Call a function when the user's code has imported a module."""
-    finder = _Finder(name, then)
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        if finder in sys.meta_path:
-            sys.meta_path.remove(finder)
-
-
-class _Finder:
-    """Gives the ordinary spec of one module, with a loader that tells when it is done."""
-
-    def __init__(self, name: str, then: Callable[[], None]) -> None:
-        self.name, self.then = name, then
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """The spec of the module that is waited for; None for every other."""
-        if name != self.name or self not in sys.meta_path:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        loader: Any = spec.loader if spec else None
-        if loader is None:
-            return None
-        plain = loader.exec_module
-
-        def exec_module(module: Any) -> None:
-            plain(module)
-            self.then()
-
-        loader.exec_module = exec_module
-        return spec
 
 
 @contextmanager
@@ -314,6 +278,10 @@ def _updates(recorder: Any) -> Wrap:
                 return function(self, grads, trainable_variables)
             grads = list(grads)
             variables = None if trainable_variables is None else list(trainable_variables)
+            if gathers(self):
+                recorder.gathering = True
+                with recorder.tracer.quiet():
+                    return function(self, grads, variables)
             recorder.guarded(recorder.updating, self, grads, variables)
             with recorder.tracer.quiet():
                 result = function(self, grads, variables)

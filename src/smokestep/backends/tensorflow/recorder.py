@@ -69,6 +69,7 @@ class Recorder:
         self.error: tuple[BaseException, Raw | None] | None = None
         self.started = time.perf_counter()
         self.stopped = False
+        self.gathering = False  # an optimizer only added gradients to those of a later update
         self.dry: Any = None  # while a step is made again without its update: what hears its losses
         self._sites: set[Any] = set()
         self._stepped: set[Any] = set()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from smokestep.backends.keras_objects import put_back
 
 
 @dataclass(slots=True)
@@ -23,8 +25,8 @@ def preserved(living: Mapping[str, list[Any]]) -> Iterator[Changes]:
     changes = Changes()
     before = [(each, _value(each)) for each in living["variable"]]
     flags = [(each, bool(each._trainable)) for each in living["keras"]]
-    unbuilt = [_attributes(each) for each in (*living["optimizer"], *living["layer"])
-               if not getattr(each, "built", True)]  # one without: its `__init__` raised  # fmt: skip
+    # one without: its `__init__` raised
+    unbuilt = [put_back(e) for e in (*living["optimizer"], *living["layer"]) if not getattr(e, "built", True)]
     functions = [(each, each.__dict__.get("train_function")) for each in living["trainer"]]
     try:
         yield changes
@@ -44,36 +46,6 @@ def preserved(living: Mapping[str, list[Any]]) -> Iterator[Changes]:
         changes.names = tuple(
             str(each.name) for each, value in before if value is not None and not _same(_value(each), value)
         )
-
-
-def _attributes(thing: Any) -> Callable[[], None]:
-    """Puts back the attributes of what is not built yet, and what its own containers hold: then it is so again."""
-    owned = vars(thing)
-    kept = dict(owned)
-    held = [(value, list(value)) for value in owned.values() if isinstance(value, list)]
-    named = [(value, dict(value)) for value in owned.values() if isinstance(value, dict)]
-    tracker = owned.get("_tracker")
-    ids = {key: set(each) for key, each in tracker.stored_ids.items()} if tracker is not None else {}
-    locked = getattr(tracker, "locked", False)
-
-    def put() -> None:
-        if owned == kept and not getattr(thing, "built", False):
-            return
-        owned.clear()
-        owned.update(kept)
-        for value, before in held:
-            for plain in (value, getattr(value, "_storage", None)):  # what TensorFlow wraps for its checkpoints
-                if isinstance(plain, list):
-                    list.__setitem__(plain, slice(None), before)
-        for value, before in named:
-            plain = getattr(value, "__wrapped__", value)
-            dict.clear(plain)
-            dict.update(plain, before)
-        if tracker is not None:
-            tracker.stored_ids.update(ids)
-            tracker.locked = locked
-
-    return put
 
 
 def _value(variable: Any) -> Any:

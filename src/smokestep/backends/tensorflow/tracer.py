@@ -59,7 +59,6 @@ class Tracer:
         self._shapes: set[int] = set()  # tensors that tell of shapes only
         self._differentiable: dict[str, bool] = {}
 
-    # ── life ───────────────────────────────────────────────────────────────────────────────────────────────────
     def __enter__(self) -> Tracer:
         composites.load()
         op_callbacks.add_op_callback(self._heard)
@@ -89,7 +88,6 @@ class Tracer:
         self.alive.clear()
         self.escaped = 0
 
-    # ── operations ─────────────────────────────────────────────────────────────────────────────────────────────
     def _heard(
         self, op_type: Any, inputs: Any, attrs: Any, outputs: Any, op_name: Any = None, graph: Any = None
     ) -> None:
@@ -263,7 +261,6 @@ class Tracer:
         op.name, op.args = last.name, last.args
         op.reads = [*last.reads, bias.id]
 
-    # ── values ─────────────────────────────────────────────────────────────────────────────────────────────────
     def value_of(self, tensor: Any) -> Seen:
         """The value that a tensor is; one not seen before is a source."""
         seen = self.known.get(tensor._id)
@@ -369,7 +366,6 @@ class Tracer:
         tensor = next((tensor for known, tensor in reversed(self.alive) if known is seen), None)
         return None if tensor is None else float(tensor._numpy())
 
-    # ── gradients ──────────────────────────────────────────────────────────────────────────────────────────────
     def arrived(self, seen: Seen, gradient: Any, mean: float | None = None) -> None:
         """Gradient arrived at a value; of several backward passes, the largest is kept."""
         if gradient is None:

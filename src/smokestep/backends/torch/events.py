@@ -21,7 +21,7 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim import optimizer as optimizer_hooks
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from smokestep.backends.torch import frames, generators, loaders
+from smokestep.backends.torch import frames, generators, keras, loaders
 from smokestep.backends.torch.quiet import During, guarded
 
 
@@ -63,6 +63,7 @@ def listening(recorder: Any) -> Iterator[None]:
         _loop(stack, recorder)
         generators.listen(stack, patch, recorder)
         loaders.listen(stack, patch, guarded(recorder.tracer, recorder.loaders.hear))
+        keras.listen(stack, patch, recorder)
         _compiling(stack, recorder)
         yield
 

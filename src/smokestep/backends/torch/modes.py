@@ -19,6 +19,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from smokestep.backends.torch.conditions import guarded, passes, sets_mode
+from smokestep.backends.torch.keras import training_of
 from smokestep.backends.torch.lab.switch import dropping, hidden
 from smokestep.backends.torch.trace import shape_of
 from smokestep.evidence.modes import FunctionalDropout, Layer, Modes, ModuleKind, Run
@@ -85,10 +86,8 @@ class ModeLog:
 
     def forget(self) -> None:
         """The training is built: forget what ran while it was, but not who called train() and eval()."""
-        for log in (self._kept, self._runs, self._functional, self._functional_runs):
+        for log in (self._kept, self._runs, self._functional, self._functional_runs, self._dropouts, self._steps):
             log.clear()
-        self._dropouts.clear()
-        self._steps.clear()
 
     def ran(
         self,
@@ -108,7 +107,8 @@ class ModeLog:
             if not root and not dropping(module):
                 return
             kind = "root" if root else "dropout"
-        ran = self._runs.get((id(module), step, module.training, grad))
+        training = training_of(module)
+        ran = self._runs.get((id(module), step, training, grad))
         if ran is not None:
             ran.times += 1
             if ran.ops[-1] != op_index and len(ran.ops) < 16:  # enough to find one that reaches the loss
@@ -123,8 +123,8 @@ class ModeLog:
                 kept.before = _copies(module)
             samples = _samples(module, kind, inputs)
         self._steps.add(step)
-        around = inside is None or inside.training
-        self._runs[id(module), step, module.training, grad] = _Ran(_line(line), [op_index], samples, 1, inside, around)
+        around = inside is None or training_of(inside)
+        self._runs[id(module), step, training, grad] = _Ran(_line(line), [op_index], samples, 1, inside, around)
 
     def dropout(
         self,
@@ -150,7 +150,7 @@ class ModeLog:
                 module,
                 passed,
                 active,
-                module is None or module.training,
+                module is None or training_of(module),
                 found is not None and guarded(found.file, found.line),
                 float(probability),
             )
@@ -396,5 +396,4 @@ def _attribute(kept: _Kept) -> str:
 
 def _run(key: tuple[int, int, bool, bool], ran: _Ran, path: str, reached: Callable[[int, int], bool]) -> Run:
     _, step, training, grad = key
-    reaches = any(reached(step, op) for op in ran.ops)
-    return Run(step, path, training, grad, ran.times, reaches, ran.samples, ran.line)
+    return Run(step, path, training, grad, ran.times, any(reached(step, op) for op in ran.ops), ran.samples, ran.line)

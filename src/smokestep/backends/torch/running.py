@@ -11,6 +11,7 @@ from torch import nn
 
 from smokestep.backends.torch import frames, losses
 from smokestep.backends.torch.calls import Called, arguments, extremes, flat, spread, varies
+from smokestep.backends.torch.keras import training_of
 from smokestep.backends.torch.lab.answers import ANSWERS, Answer, answer, returned
 from smokestep.backends.torch.lab.capture import CALLS, Given
 from smokestep.backends.torch.naming import aside
@@ -91,7 +92,7 @@ class Running:
             self.recorder.book.add(aside(module))
             self.recorder.words.read(frames.user_frame())
         event = self.recorder.note("forward", module, frames.position()[1])
-        event.detail = {"training": module.training, "grad": grad}
+        event.detail = {"training": training_of(module), "grad": grad}
         self.recorder.generators.called(event.index, grad)
         inputs = [(name, self.recorder.tracer.value_of(tensor)) for name, tensor in arguments(module, args)]
         called = Called(event, module, inputs, any(varies(each) for each in tensors_in(args)), grad)
