@@ -8,7 +8,7 @@ READY := .venv/.installed
 KERAS := .venv-keras/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation scripts ecosystem ecosystem-sample test-keras accelerator bench-jax bench-keras
+.PHONY: help demo test quick fmt check docs bench zoo zoo-requested corpus generated detection coverage wheel clean ports mutation scripts ecosystem ecosystem-sample test-jax test-keras accelerator bench-jax bench-keras
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|' 2>/dev/null \
@@ -93,6 +93,9 @@ $(KERAS): pyproject.toml constraints.txt
 	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,jax,dev]" \
 	  keras tensorflow-cpu tf-slim tf-keras
 	touch $@
+
+test-jax: $(READY)  ## every test of JAX; `make test` runs a part of them
+	JAX_PROGRAMS=all OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/jax
 
 test-keras: $(KERAS)  ## the tests of Keras and TensorFlow, in an environment of their own (TensorFlow is large)
 	OMP_NUM_THREADS=1 .venv-keras/bin/python -m pytest -q -n $(JOBS) --dist worksteal tests/keras

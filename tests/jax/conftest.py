@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import zlib
+from pathlib import Path
+
+import pytest
 
 QUICK = ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]
 TRIED = ("0.10.",)  # versions of jaxlib
@@ -25,3 +29,40 @@ def flags() -> list[str]:
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = " ".join([*flags(), os.environ.get("XLA_FLAGS", "")]).strip()
+
+
+HERE = Path(__file__).parent
+FORMS = ("optax", "nnx", "equinox")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Compiling takes a second a training: `make test` examines a part of the programs, `make test-jax` all of them.
+
+    The part is every fault of the article in one of its three forms, and every third healthy training.
+    """
+    if os.environ.get("JAX_PROGRAMS") == "all":
+        return
+    left = [item for item in items if HERE in item.path.parents and not _taken(item)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
+
+
+def _taken(item: pytest.Item) -> bool:
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if item.path.name == "test_scripts.py":
+        return False
+    if item.path.name == "test_pages.py":
+        return not parameters
+    if item.path.name == "test_zoo.py" and parameters:
+        return _number(str(parameters["name"])) % 3 == 0
+    if item.path.name == "test_corpus.py" and "case" in parameters:
+        family, _, name = str(parameters["case"]).partition("/")
+        fault, _, form = name.rpartition("__")
+        return family == "article" and form == FORMS[_number(fault) % 3]
+    return True
+
+
+def _number(name: str) -> int:
+    """A number of a name, the same in every process."""
+    return zlib.crc32(name.encode())
