@@ -15,7 +15,11 @@ import pytest
 
 QUICK = ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]
 TRIED = ("0.10.",)  # versions of jaxlib
-EMITTERS = ["--xla_cpu_use_fusion_emitters=false", "--xla_cpu_enable_concurrency_optimized_scheduler=false"]
+EMITTERS = [
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_enable_concurrency_optimized_scheduler=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+]
 
 
 def flags() -> list[str]:

@@ -287,8 +287,12 @@ class Assembly:
         return tuple(found)
 
     def _trainable(self, path: Path) -> bool:
-        """Whether a leaf is meant to be trained: it was differentiated, or an optimizer holds it."""
-        return path in self.chosen or any(path in held.holds for held in self.held)
+        """Whether a leaf is meant to be trained: it was differentiated, or an optimizer holds it, or not all was seen."""
+        return (
+            path in self.chosen
+            or any(turn.opaque for turn in self.turns)
+            or any(path in held.holds for held in self.held)
+        )
 
     def _rate(self, turn: Turn, path: Path, moved: float, gradient: float | None) -> float | None:
         """The learning rate at an update, measured: of what the optimizer added, as a share of the gradient for SGD."""

@@ -75,8 +75,11 @@ def _number(cell: Cell) -> float | None:
 def _sides(op: Made, cells: list[Cell]) -> tuple[Cell, Cell | None]:
     """The prediction is what gradient goes to; failing that, the first that is real."""
     scores = [cell for cell in cells if "float" in cell.dtype]
-    if op.name in ("mse_loss", "huber_loss", "kl_div"):
+    if op.name in ("mse_loss", "huber_loss"):
         first = cells[0]
+    elif op.name == "kl_div":  # it reads its targets first
+        trained = [cell for cell in cells if cell.requires_grad]
+        first = trained[0] if len(trained) == 1 else cells[-1]
     else:
         first = next((cell for cell in scores if cell.requires_grad), scores[0] if scores else cells[0])
     others = [cell for cell in cells if cell is not first]

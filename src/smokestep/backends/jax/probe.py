@@ -136,6 +136,7 @@ def quickly() -> dict[str, Any]:
     haste = plain | {
         "xla_cpu_use_fusion_emitters": False,  # halves the time that a small program takes to compile (jaxlib 0.10)
         "xla_cpu_enable_concurrency_optimized_scheduler": False,
+        "xla_cpu_parallel_codegen_split_count": 1,
     }
     try:
         jax.jit(lambda x: x, compiler_options=haste).lower(0.0).compile()

@@ -112,6 +112,8 @@ def sketch(closed: Any) -> Sketch:
     found.outputs = [_read(env, each) for each in jaxpr.outvars]
     far: set[int] = set()
     for step in found.steps:
+        if step.primitive in MARKERS and APART in step.module:  # of a derivative within a marked function, run again
+            step.primitive, step.body, step.effect = "identity", None, not step.makes
         if step.primitive not in MARKERS:
             step.apart = APART in step.module or not far.isdisjoint(step.operands)
             far.update(step.makes if step.apart else ())

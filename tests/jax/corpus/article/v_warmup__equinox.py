@@ -16,7 +16,7 @@ def training(factor):
     model = eqx.nn.MLP(6, 3, 12, 1, key=jax.random.key(0))
     optim = optax.chain(
         optax.scale_by_adam(),
-        optax.scale_by_schedule(lambda count: -1e-3 * factor(count)),  # BUG: zero-learning-rate
+        optax.scale_by_schedule(lambda count: -1e-3 * factor(count)),
     )
 
     @eqx.filter_value_and_grad
@@ -26,7 +26,7 @@ def training(factor):
     @eqx.filter_jit
     def step(model, opt_state, batch):
         loss, grads = compute_loss(model, *batch)
-        updates, opt_state = optim.update(grads, opt_state)
+        updates, opt_state = optim.update(grads, opt_state)  # BUG: zero-learning-rate
         return eqx.apply_updates(model, updates), opt_state, loss
 
     x, y = jax.random.normal(jax.random.key(1), (8, 6)), jax.random.randint(jax.random.key(2), (8,), 0, 3)

@@ -12,7 +12,7 @@ import smokestep
 def training(schedule):
     rngs = nnx.Rngs(0)
     model = nnx.Sequential(nnx.Linear(6, 12, rngs=rngs), nnx.relu, nnx.Linear(12, 3, rngs=rngs))
-    optimizer = nnx.Optimizer(model, optax.adam(schedule), wrt=nnx.Param)  # BUG: zero-learning-rate
+    optimizer = nnx.Optimizer(model, optax.adam(schedule), wrt=nnx.Param)
 
     @nnx.jit
     def step(model, optimizer, batch):
@@ -22,7 +22,7 @@ def training(schedule):
             return optax.softmax_cross_entropy_with_integer_labels(model(x), y).mean()
 
         loss, grads = nnx.value_and_grad(loss_fn)(model)
-        optimizer.update(model, grads)
+        optimizer.update(model, grads)  # BUG: zero-learning-rate
         return loss
 
     x, y = jax.random.normal(jax.random.key(1), (8, 6)), jax.random.randint(jax.random.key(2), (8,), 0, 3)

@@ -15,7 +15,7 @@ def training(warmup):
     a, b = jax.random.split(jax.random.key(0))
     he = jax.nn.initializers.he_normal()
     params = [(he(a, (6, 12)), jnp.zeros(12)), (he(b, (12, 3)), jnp.zeros(3))]
-    optimizer = optax.adam(lambda count: 1e-3 * warmup(count))  # BUG: zero-learning-rate
+    optimizer = optax.adam(lambda count: 1e-3 * warmup(count))
 
     def loss_fn(params, x, y):
         (w1, b1), (w2, b2) = params
@@ -25,7 +25,7 @@ def training(warmup):
     @jax.jit
     def step(params, opt_state, batch):
         loss, grads = jax.value_and_grad(loss_fn)(params, *batch)
-        updates, opt_state = optimizer.update(grads, opt_state)
+        updates, opt_state = optimizer.update(grads, opt_state)  # BUG: zero-learning-rate
         return optax.apply_updates(params, updates), opt_state, loss
 
     x, y = jax.random.normal(jax.random.key(1), (8, 6)), jax.random.randint(jax.random.key(2), (8,), 0, 3)
