@@ -27,7 +27,10 @@ from smokestep.findings import Open
 CHECKS = {each.name: each for each in checks()}
 APPLIES = tomllib.loads((PAGES / "applies.toml").read_text(encoding="utf-8"))
 JUDGED = [name for name in EXAMPLES if name not in GAPS]
-UNSURE = {"detached-loss", "no-step"}  # defects as a rule; of one term, or of gradients that a list may keep, suspicions
+UNSURE = {
+    "detached-loss",
+    "no-step",
+}  # defects as a rule; of one term, or of gradients that a list may keep, suspicions
 
 
 @functools.cache

@@ -155,8 +155,11 @@ NAMES: Mapping[str, str] = {
     "Multinomial": "multinomial",
     "StatelessMultinomial": "multinomial",
     "RandomPoissonV2": "poisson",
-    **dict.fromkeys("RandomStandardNormal TruncatedNormal StatelessRandomNormal StatelessRandomNormalV2 "
-                    "StatelessTruncatedNormalV2".split(), "randn"),
+    **dict.fromkeys(
+        "RandomStandardNormal TruncatedNormal StatelessRandomNormal StatelessRandomNormalV2 "
+        "StatelessTruncatedNormalV2".split(),
+        "randn",
+    ),
     **dict.fromkeys("RandomUniform StatelessRandomUniform StatelessRandomUniformV2".split(), "rand"),
     **dict.fromkeys("RandomUniformInt StatelessRandomUniformIntV2".split(), "randint"),
     "PyFunc": "py_function",

@@ -10,10 +10,10 @@ import smokestep
 class Scale(layers.Layer):
     def __init__(self):
         super().__init__()
-        self.scale = tf.Variable(tf.ones(16), name="scale")
+        self.scale = tf.Variable(tf.ones(16), name="scale")  # BUG: unregistered-parameter *scale*
 
     def call(self, x):
-        return x * self.scale  # BUG: unregistered-parameter *scale*
+        return x * self.scale
 
 
 class Weight(layers.Layer):
