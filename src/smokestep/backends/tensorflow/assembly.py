@@ -98,7 +98,7 @@ class Assembly:
     def _optimizer_names(self, words: dict[int, str]) -> dict[int, str]:
         found: dict[int, str] = {}
         given = {id(each) for each in self.training.optimizer.values()} if self.training is not None else set()
-        for key, optimizer in self.recorder.optimizers.items():
+        for key in self.recorder.optimizers:
             if not (self.recorder.updates.get(key) or key in given or key in self.recorder.held):
                 continue
             name = words.get(key) or "optimizer"
