@@ -50,6 +50,7 @@ class Places:
     def __init__(self) -> None:
         self.found: dict[int, Place] = {}
         self._variables: dict[int, Any] = {}
+        self._older: set[int] = set()  # that were there before, of another training perhaps
         self.keras: dict[int, Any] = {}  # by the identity of the tf.Variable: the Keras variable around it
 
     def know(self, variable: Any) -> None:
@@ -62,6 +63,7 @@ class Places:
         """Every variable that is alive already."""
         for each in living["variable"]:
             self.know(each)
+            self._older.add(getattr(getattr(each, "_handle", None), "_id", -1))
         for each in living["keras"]:
             if each._value is not None:
                 self.keras[id(each._value)] = each
@@ -77,6 +79,7 @@ class Places:
                     held = array_of(each.read_value())
                     if array is not None and held is not None and held.tobytes() == array.tobytes():
                         found.append(each)
+        found = [each for each in found if each.handle._id not in self._older] or found
         return found[0].handle if len(found) == 1 else None
 
     def knows(self, handle: Any) -> bool:

@@ -108,6 +108,9 @@ class Running:
             flag = self.entries[-1].training if self.entries else not self._cares(layer)
         if NORMS.get(type(layer).__name__) == "batch_norm" and not layer.trainable:
             flag = False  # Keras lets a frozen one run in inference mode, whatever it is told
+        for name in MOVING if flag else ():  # what they hold is wanted from before they are written
+            if (moving := getattr(layer, name, None)) is not None:
+                recorder.places.of_variable(moving, recorder.step)
         parent = self.entries[-1] if self.entries else None
         contained = parent is not None and type(parent.layer).__name__ in ("Functional", "Sequential")
         entry = Entry(layer, bool(flag), found, contained)

@@ -9,11 +9,11 @@ import smokestep
 
 class Scale(layers.Layer):
     def __init__(self):
-        super().__init__()
+        super().__init__()  # BUG: unregistered-parameter *scale*
         self.scale = tf.Variable(tf.ones(16), name="scale")
 
     def call(self, x):
-        return x * self.scale  # BUG: unregistered-parameter *scale*
+        return x * self.scale
 
 
 class Weight(layers.Layer):
