@@ -11,8 +11,29 @@ from keras import layers
 import smokestep
 from smokestep.keras import Watch
 
+pytestmark = pytest.mark.filterwarnings("ignore:Gradients do not exist")
 INPUTS = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
 LABELS = np.arange(32) % 2
+
+
+class Dead(keras.Model):
+    """A model one layer of which reaches nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = layers.Dense(4, activation="tanh"), layers.Dense(4, activation="tanh")
+        self.out = layers.Dense(2, activation="softmax")
+
+    def call(self, x):
+        hidden = self.first(x)
+        hidden = self.second(x)
+        return self.out(hidden)
+
+
+def dead():
+    model = Dead()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
 
 
 def compiled(*last, **choices):
@@ -38,15 +59,15 @@ def test_a_healthy_fit_goes_on_as_compiled(choices):
 
 
 def test_the_report_is_printed_once(capsys):
-    fit(compiled(layers.Dense(2)), Watch())
+    fit(dead(), Watch())
     said = capsys.readouterr().out
-    assert said.count("missing-log-softmax  ") == 1
-    assert "test_callback.py" in said
+    assert said.count("on request:") == 1
+    assert "hidden = self.first(x)" in said
 
 
 def test_a_defect_may_end_the_fit():
-    model, watch = compiled(layers.Dense(2)), Watch(show=None, raise_on_defect=True)
-    with pytest.raises(smokestep.TrainingDefect, match="missing-log-softmax"):
+    model, watch = dead(), Watch(show=None, raise_on_defect=True)
+    with pytest.raises(smokestep.TrainingDefect, match="dead-branch"):
         fit(model, watch)
     assert not tf.config.functions_run_eagerly()
     assert len(fit(model, Watch(show=None)).history["loss"]) == 2
@@ -57,7 +78,7 @@ def test_a_fit_that_raises_is_put_back_and_told():
     with pytest.raises(ValueError, match="no numbers"):
         model.train_step = lambda data: (_ for _ in ()).throw(ValueError("no numbers"))
         fit(model, watch)
-    assert "no numbers" in watch.report.error
+    assert "no numbers" in str(watch.report.error)
     assert not tf.config.functions_run_eagerly()
 
 
