@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -40,3 +43,19 @@ def gathers(optimizer: Any) -> bool:
     """Whether this call of an optimizer only adds the gradients to those of a later update."""
     every = getattr(optimizer, "gradient_accumulation_steps", None)
     return bool(every) and (int(optimizer.iterations) + 1) % int(every) != 0
+
+
+@contextmanager
+def own_names() -> Iterator[None]:
+    """Layers are numbered from the beginning, as in a process of the training's own."""
+    if "keras" not in sys.modules:
+        yield
+        return
+    from keras.src.backend.common import global_state
+
+    before = global_state.get_global_attribute("object_name_uids")
+    global_state.set_global_attribute("object_name_uids", defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", before)

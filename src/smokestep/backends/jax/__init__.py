@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.snapshot import preserved
 from smokestep.backends.jax.words import WORDS
+from smokestep.backends.keras_objects import own_names
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
 from smokestep.findings import Line, NotApplicable, Open
@@ -171,7 +172,8 @@ class JaxWorld:
 @contextmanager
 def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: int) -> Iterator[JaxWorld]:
     """A private world for a training: built by its factory, else run in place and put back afterwards."""
-    training = subject if isinstance(subject, Training) else subject()
+    with nullcontext() if isinstance(subject, Training) else own_names():
+        training = subject if isinstance(subject, Training) else subject()
     world = JaxWorld(training, steps, None if isinstance(subject, Training) else subject)
     roots = [training.state, training.batch, *training.model.values(), *training.optimizer.values()]
     with preserved(roots, world.holders) as world.lost:

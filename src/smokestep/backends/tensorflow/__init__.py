@@ -6,9 +6,7 @@ kept.
 
 from __future__ import annotations
 
-import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from smokestep.backends import gaps
+from smokestep.backends.keras_objects import own_names
 from smokestep.backends.tensorflow import sessions, snapshot
 from smokestep.backends.tensorflow.alive import alive
 from smokestep.backends.tensorflow.assembly import assembled, describe
@@ -125,22 +124,6 @@ def _scalar(returned: Any) -> float | None:
 
 
 @contextmanager
-def _own_names() -> Iterator[None]:
-    """Layers are numbered from the beginning, as in a process of the training's own."""
-    if "keras" not in sys.modules:
-        yield
-        return
-    from keras.src.backend.common import global_state
-
-    before = global_state.get_global_attribute("object_name_uids")
-    global_state.set_global_attribute("object_name_uids", defaultdict(int))
-    try:
-        yield
-    finally:
-        global_state.set_global_attribute("object_name_uids", before)
-
-
-@contextmanager
 def open_world(
     subject: Training | Callable[[], Training], *, seed: int, steps: int
 ) -> Iterator[TensorFlowWorld | sessions.SessionWorld]:
@@ -154,7 +137,7 @@ def open_world(
         living = alive()
         changes = stack.enter_context(snapshot.preserved(living))
         if not isinstance(subject, Training):
-            stack.enter_context(_own_names())
+            stack.enter_context(own_names())
         recorder.places.look_around(living)
         stack.enter_context(listening(recorder))
         training = subject if isinstance(subject, Training) else subject()

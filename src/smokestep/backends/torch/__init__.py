@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.optim import Optimizer
 
+from smokestep.backends.keras_objects import own_names
 from smokestep.backends.torch import frames, snapshot, sources
 from smokestep.backends.torch.assembly import Assembly
 from smokestep.backends.torch.calls import Called
@@ -191,6 +192,8 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
         # a factory may hand out what lives outside of it: that is put back like a training's own
         outer = [subject] if isinstance(subject, Training) else snapshot.state_around(subject)
         changes = stack.enter_context(snapshot.preserved(*outer))
+        if not isinstance(subject, Training):
+            stack.enter_context(own_names())
         stack.enter_context(listening(recorder))
         training = subject if isinstance(subject, Training) else subject()
         if training.has_state:
