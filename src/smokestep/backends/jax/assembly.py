@@ -287,7 +287,7 @@ class Assembly:
         return tuple(found)
 
     def _trainable(self, path: Path) -> bool:
-        """Whether a leaf is meant to be trained: it was differentiated, or an optimizer holds it, or not all was seen."""
+        """Whether a leaf is meant to be trained: differentiated, or held by an optimizer, or not all was seen."""
         return (
             path in self.chosen
             or any(turn.opaque for turn in self.turns)
