@@ -59,6 +59,7 @@ def tell_group(
     body: Body | None,
     base: int | None = None,
 ) -> None:
+    """Tell one operation, of a compiled call or (`body`) of a differentiated function in it."""
     turn = rec.turn
     assert turn is not None
     reads = tuple(ids[each] for each in group.reads if ids.get(each, -1) >= 0)
@@ -198,6 +199,7 @@ def tell_drawn(rec: Recorder, made: dict[int, int], ids: dict[int, int]) -> None
 def tell_use(
     rec: Recorder, kind: Any, name: str, shape: tuple[int, ...], bits: list[int], path: frames.Path, module: str = ""
 ) -> None:
+    """Tell one use of random keys, each key by its bits."""
     line, own = frames.lines(path)
     assert rec.turn is not None
     for key in bits:
@@ -241,6 +243,7 @@ def tell_gradients(
     found: Sketch,
     path: frames.Path,
 ) -> None:
+    """Tell the gradients that came out of a backward pass in a compiled call."""
     counted = step.params["counted"]
     run = run or rec.runs.get(step.params["key"])
     peaks = [measured.peaks.get(made) for made in step.makes]

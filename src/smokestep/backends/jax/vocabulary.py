@@ -138,7 +138,7 @@ LOSSES = {
     "huber_loss": "huber_loss",
     "kl_divergence": "kl_div",
     "kl_divergence_with_log_targets": "kl_div",
-    "ctc_loss": "ctc_loss",
+    "ctc_loss": "ctc_loss_with_logits",  # torch's is given log-probabilities
     "triplet_margin_loss": "triplet_margin_loss",
 }
 POOLS = {"max_pool": "max_pool2d", "avg_pool": "avg_pool2d", "min_pool": "max_pool2d"}

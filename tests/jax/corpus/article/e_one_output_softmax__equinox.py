@@ -18,7 +18,7 @@ def training(head):
 
     @eqx.filter_value_and_grad
     def compute_loss(model):
-        p = jax.vmap(model)(x)  # BUG: single-logit
+        p = jax.vmap(model)(x)  # BUG: constant-loss
         return -(y * jnp.log(p) + (1 - y) * jnp.log(1 - p + 1e-6)).mean()
 
     @eqx.filter_jit

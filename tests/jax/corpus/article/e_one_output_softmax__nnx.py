@@ -17,7 +17,7 @@ class Net(nnx.Module):
         self.head = head
 
     def __call__(self, x):
-        return self.head(self.out(nnx.relu(self.body(x))))  # BUG: single-logit
+        return self.head(self.out(nnx.relu(self.body(x))))  # BUG: constant-loss
 
 
 def training(head):

@@ -16,7 +16,7 @@ def init(key):
 
 
 def softmaxed(scores):
-    return jax.nn.softmax(scores, axis=1)  # BUG: single-logit
+    return jax.nn.softmax(scores, axis=1)  # BUG: constant-loss
 
 
 def training(head):

@@ -22,8 +22,8 @@ def training(optimizer):
     @jax.jit
     def step(params, opt_state, batch):
         loss, grads = jax.value_and_grad(loss_fn)(params, batch)
-        updates, opt_state = optimizer.update(grads, opt_state)
-        return optax.apply_updates(params, updates), opt_state, loss  # BUG?: climbing-update
+        updates, opt_state = optimizer.update(grads, opt_state)  # BUG?: climbing-update
+        return optax.apply_updates(params, updates), opt_state, loss
 
     batch = jax.random.normal(jax.random.key(2), (8, 6)), jax.random.randint(jax.random.key(3), (8,), 0, 3)
     return smokestep.Training(step, batch, state=(params, optimizer.init(params)))
