@@ -171,6 +171,7 @@ SESSIONS: Mapping[str, Open | NotApplicable] = {
     "padding-leak": _RUN_TRIED,
     "random-evaluation": _RUN_TRIED,
     "recreated-optimizer": Open("whether steps make new optimizers is not judged on a session's graph yet"),
+    "repeated-augmentation": _RUN_FED,
     "repeated-randomness": Open("seeds of a graph's operations are not looked into yet"),
     "repeated-update": _RUN_VALUES,
     "reused-key": NotApplicable("generators move on by themselves, and hand out no keys"),

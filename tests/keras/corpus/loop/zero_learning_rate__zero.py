@@ -9,7 +9,8 @@ import smokestep
 def training(rate):
     model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(3)])
     model.compile(
-        keras.optimizers.SGD(rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True)  # BUG: zero-learning-rate
+        keras.optimizers.SGD(rate),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),  # BUG: zero-learning-rate
     )
 
     def step(batch):

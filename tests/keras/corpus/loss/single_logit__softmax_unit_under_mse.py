@@ -8,7 +8,9 @@ import smokestep
 
 
 def training(activation):
-    model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(1, activation)])  # BUG: single-logit
+    model = keras.Sequential(
+        [keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(1, activation)]
+    )  # BUG: single-logit
     model.compile("adam", "mse")
 
     def step(batch):

@@ -8,7 +8,12 @@ import smokestep
 
 def training(momentum):
     model = keras.Sequential(
-        [keras.Input((8,)), layers.Dense(16, "relu"), layers.BatchNormalization(momentum=momentum), layers.Dense(3)]  # BUG: frozen-statistics
+        [
+            keras.Input((8,)),
+            layers.Dense(16, "relu"),
+            layers.BatchNormalization(momentum=momentum),
+            layers.Dense(3),
+        ]  # BUG: frozen-statistics
     )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 

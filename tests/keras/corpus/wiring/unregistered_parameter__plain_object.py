@@ -9,7 +9,9 @@ import smokestep
 
 class Stack:
     def __init__(self):
-        self.layers = [layers.Dense(16, activation="relu", name=f"hidden{i}") for i in range(2)]  # BUG: unregistered-parameter *hidden0.*, *hidden1.*
+        self.layers = [
+            layers.Dense(16, activation="relu", name=f"hidden{i}") for i in range(2)
+        ]  # BUG: unregistered-parameter *hidden0.*, *hidden1.*
 
 
 class Net(keras.Model):
