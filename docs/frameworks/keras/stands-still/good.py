@@ -5,7 +5,9 @@ import smokestep
 
 
 def training():
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(32, "relu", use_bias=False), layers.Dense(2, use_bias=False)])
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(32, "relu", use_bias=False), layers.Dense(2, use_bias=False)]
+    )
     model.compile(keras.optimizers.SGD(0.01, clipnorm=1.0), "mse")
 
     def step(batch):

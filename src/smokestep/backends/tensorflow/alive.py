@@ -17,7 +17,7 @@ def imported(name: str) -> bool:
 
 
 def alive() -> Mapping[str, list[Any]]:
-    """By kind ("variable", "keras", "optimizer", "layer", "trainer"); the classes are known before, as there are many objects."""
+    """By kind ("variable", "keras", "optimizer", "layer", "trainer")."""
     wanted: dict[str, type] = {"variable": resource_variable_ops.BaseResourceVariable}
     if imported("keras"):
         from keras.src.backend.common.variables import Variable
