@@ -148,7 +148,7 @@ def _says_no_grad(node: ast.expr) -> bool:
 
 
 def freezes(lines: Iterable[Line]) -> Line | None:
-    """The one line, in the files that these lines stand in, that sets `requires_grad` or `trainable`, and not to True."""
+    """The one line, in the files that these lines stand in, that sets `requires_grad` or `trainable`, not to True."""
     found = []
     for like in {line.file: line for line in lines if not line.installed}.values():
         for node in ast.walk(_tree(like) or ast.Module([], [])):
