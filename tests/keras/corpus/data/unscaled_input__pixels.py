@@ -8,14 +8,8 @@ import smokestep
 
 
 def training(scale):
-    model = keras.Sequential(
-        [
-            keras.Input((8, 8)),
-            layers.Flatten(),
-            *scale,
-            layers.Dense(8, "relu"),
-            layers.Dense(3),
-        ]  # BUG?: unscaled-input
+    model = keras.Sequential(  # BUG?: unscaled-input
+        [keras.Input((8, 8)), layers.Flatten(), *scale, layers.Dense(8, "relu"), layers.Dense(3)]
     )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 

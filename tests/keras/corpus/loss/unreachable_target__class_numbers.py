@@ -8,8 +8,8 @@ import smokestep
 
 
 def training(targets):
-    model = keras.Sequential(
-        [keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(3, "softmax")]  # BUG: unreachable-target
+    model = keras.Sequential(  # BUG: unreachable-target
+        [keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(3, "softmax")]
     )
     model.compile("adam", "mse")
 

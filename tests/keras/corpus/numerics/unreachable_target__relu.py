@@ -7,8 +7,8 @@ import smokestep
 
 
 def training(activation):
-    model = keras.Sequential(
-        [keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(2, activation)]  # BUG: unreachable-target
+    model = keras.Sequential(  # BUG: unreachable-target
+        [keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(2, activation)]
     )
     model.compile("adam", "mse")
 
