@@ -78,7 +78,9 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "teacher-dropout": _CALLS,
     "trained-in-eval": _DROPOUTS,
     "unloadable-state": _TREE,
-    "unreached-mode": _FLAGS,
+    "unreached-mode": NotApplicable(
+        "Flax NNX refuses modules in plain lists, and the layers of Linen and Equinox have no mode of their own to switch"
+    ),
     "unregistered-parameter": NotApplicable("in JAX a parameter is whatever is differentiated: there is no register"),
     "unshifted-target": _SHIFTED,
     "unshuffled-data": _LOADERS,

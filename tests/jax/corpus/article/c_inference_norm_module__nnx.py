@@ -28,9 +28,8 @@ def training(model):
     @nnx.jit
     def train_step(model, optimizer, images, labels):
         def loss_fn(model):
-            return optax.softmax_cross_entropy_with_integer_labels(
-                model(images), labels
-            ).mean()  # BUG: inference-normalization layers.1
+            logits = model(images)  # BUG: inference-normalization layers.1
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
         optimizer.update(model, nnx.grad(loss_fn)(model))
 

@@ -39,8 +39,8 @@ def training(param_dtype):
             return jnp.mean((model.apply({"params": params}, x).astype(jnp.float32) - y) ** 2)
 
         loss, grads = jax.value_and_grad(loss_fn)(params)
-        updates, opt_state = optimizer.update(grads, opt_state)
-        return optax.apply_updates(params, updates), opt_state, loss  # BUG: lost-update Dense_0.*, Dense_1.*
+        updates, opt_state = optimizer.update(grads, opt_state)  # BUG: lost-update Dense_0.*, Dense_1.*
+        return optax.apply_updates(params, updates), opt_state, loss
 
     return smokestep.Training(step, (x, y), state=(params, optimizer.init(params)))
 
