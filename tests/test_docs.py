@@ -21,6 +21,9 @@ from types import ModuleType
 
 import pytest
 
+from smokestep.backends.gaps import JAX, SESSIONS, TENSORFLOW
+from smokestep.checks import load
+
 DOCS = Path(__file__).parents[1] / "docs"
 ELSEWHERE = {"guides/keras.md", "guides/tensorflow1.md"}  # executed where its framework is installed (tests/keras)
 GUIDES = sorted({f"guides/{path.name}" for path in (DOCS / "guides").glob("*.md")} - ELSEWHERE)
@@ -97,3 +100,14 @@ def test_the_coverage_page_is_what_the_catalogue_says() -> None:
         "told by what, or why not?"
     )
     assert (DOCS / "coverage.md").read_text("utf-8") == made.page(), "make coverage renews it"
+
+
+def test_the_table_of_frameworks_has_every_check_and_every_reason() -> None:
+    spec = importlib.util.spec_from_file_location("other_frameworks", DOCS / "other_frameworks.py")
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    text = made.table()
+    assert not [check.name for check in load() if f"| [`{check.name}`]" not in text]
+    gaps = [gap for table in (JAX, TENSORFLOW, SESSIONS) for gap in table.values()]
+    assert not [gap.reason for gap in gaps if gap.reason not in text]
