@@ -11,7 +11,7 @@ import pytest
 from tests.fakes import World, made, recording
 
 from smokestep import engine
-from smokestep.backends import Several, framework_of
+from smokestep.backends import Several, framework_of, sole_framework
 from smokestep.config import Settings
 from smokestep.evidence.steps import Event, Steps
 from smokestep.findings import Finding, NotApplicable, Open
@@ -85,9 +85,24 @@ def test_of_several_watches_the_one_that_saw_the_loop_reports():
     assert Several([idle, busy]).recording() is busy.recorded  # type: ignore[list-item]
 
 
-def test_of_several_watches_one_that_failed_is_passed_over():
-    broken, other = World(RuntimeError("no")), World(recording())
+def test_of_several_watches_one_that_failed_yields_to_one_that_saw_the_loop():
+    broken, other = World(RuntimeError("no")), World(recording(events=(Event(0, 0, "backward"),)))
     assert Several([broken, other]).recording() is other.recorded  # type: ignore[list-item]
+
+
+def test_of_several_watches_one_that_failed_tells_why_where_the_others_saw_nothing():
+    with pytest.raises(RuntimeError, match="no"):
+        Several([World(recording()), World(RuntimeError("no"))]).recording()  # type: ignore[list-item]
+
+
+def test_a_function_that_mentions_one_framework_is_not_called_for_the_question():
+    thing = of_package("torch")
+    assert sole_framework((lambda: thing,), FRAMEWORKS) == "torch"
+
+
+def test_a_function_that_mentions_two_frameworks_says_nothing_yet():
+    things = of_package("torch"), of_package("jax")
+    assert sole_framework((lambda: things,), FRAMEWORKS) is None
 
 
 def judged(world: World) -> Any:

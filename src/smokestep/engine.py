@@ -19,7 +19,7 @@ from typing import Any, ParamSpec
 
 from smokestep import config as configuration
 from smokestep import facts, ledger, privacy
-from smokestep.backends import Several, framework_of
+from smokestep.backends import Several, framework_of, sole_framework
 from smokestep.check import Check
 from smokestep.config import Allowance, Config
 from smokestep.findings import Finding, Place, Severity, Verdict
@@ -163,11 +163,14 @@ def _source(training: Any, built: list[Training]) -> Any:
 
 def _backend(source: Any, built: Sequence[Training]) -> ModuleType:
     """The backend of the framework that the training belongs to: it is asked where there is a choice, or none yet."""
-    if len(privacy.loaded()) != 1 and not isinstance(source, Training):
+    loaded = privacy.loaded()
+    found = sole_framework((source,), loaded) if len(loaded) > 1 and not isinstance(source, Training) else None
+    if found is None and len(loaded) != 1 and not isinstance(source, Training):
         with privacy.apart():
             source()  # it may import its framework itself
-    loaded = privacy.loaded()
-    found = framework_of(built[-1], loaded) if len(loaded) > 1 else None
+        loaded = privacy.loaded()
+    if found is None and len(loaded) > 1:
+        found = framework_of(built[-1], loaded)
     return import_module(loaded[found] if found else _loaded()[0])
 
 

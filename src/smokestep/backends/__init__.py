@@ -49,6 +49,12 @@ def framework_in(things: Sequence[Any], among: Collection[str]) -> str | None:
     return max(votes, key=lambda each: votes[each]) if votes else None
 
 
+def sole_framework(things: Sequence[Any], among: Collection[str]) -> str | None:
+    """The framework, of these, that these things mention, if they mention no other of them."""
+    found = {each for thing in things for each in _frameworks(thing, set()) if each in among}
+    return found.pop() if len(found) == 1 else None
+
+
 def module_for(things: Sequence[Any], name: str) -> ModuleType:
     """A module of the backend whose framework these things come from, else of the first that is loaded.
 
@@ -109,11 +115,11 @@ class Several:
         self._lives = tuple(lives)
 
     def _chosen(self) -> Live:
-        def seen(live: Live) -> int:
+        def seen(live: Live) -> float:
             try:
                 return len(live.recording().steps.of("backward"))
-            except Exception:  # told by the one that is chosen
-                return -1
+            except Exception:  # it saw more than nothing, and tells why it cannot say what
+                return 0.5
 
         return max(self._lives, key=seen)
 
