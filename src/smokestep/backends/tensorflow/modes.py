@@ -79,7 +79,7 @@ def kind_of(layer: Any) -> ModuleKind | None:
     """What sort of mode-sensitive layer it is, None for others."""
     for each in type(layer).__mro__:
         if each.__name__ in NORMS and each.__module__.startswith("keras"):
-            return NORMS[each.__name__]  # type: ignore[return-value]
+            return NORMS[each.__name__]
         if each.__name__ in DROPOUTS and each.__module__.startswith("keras"):
             return "dropout"
     return None

@@ -50,7 +50,7 @@ def mapped(tree: Any, function: Callable[[Any], Any], depth: int = 0) -> Any:
         return tree
     if isinstance(tree, Mapping):
         new = {key: mapped(each, function, depth + 1) for key, each in tree.items()}
-        return new if type(tree) is dict else type(tree)(new)  # type: ignore[call-arg]
+        return new if type(tree) is dict else type(tree)(new)
     if isinstance(tree, (list, tuple)):
         items = [mapped(each, function, depth + 1) for each in tree]
         return tree._make(items) if hasattr(tree, "_make") else type(tree)(items)
