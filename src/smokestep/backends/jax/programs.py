@@ -99,16 +99,3 @@ def _places(jaxpr: Any) -> str:
         calls, user = frames.calls(frames.of_traceback(eqn.source_info.traceback))
         found.append(f"{user.file}:{user.number}" if user else "")
     return "|".join(dict.fromkeys(found))
-
-
-def sites_of(jaxpr: Any) -> list[Any]:
-    """The differentiations in a program: what they are of, and where."""
-    found: list[Any] = []
-    for eqn in jaxpr.eqns:
-        if eqn.primitive is forward_p:
-            line = frames.lines(frames.of_traceback(eqn.source_info.traceback))[0]
-            found.append((eqn.params["names"], line))
-        else:
-            for inner in core.jaxprs_in_params(eqn.params):
-                found += sites_of(inner)
-    return found

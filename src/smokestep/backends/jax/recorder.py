@@ -7,7 +7,7 @@ known by identity while their step lasts.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -20,7 +20,7 @@ from smokestep.backends.jax.groups import Group, grouped
 from smokestep.backends.jax.hooks import Hooks
 from smokestep.backends.jax.markers import backward_p, forward_p, results_p
 from smokestep.backends.jax.probe import Measured, gradients_told, most
-from smokestep.backends.jax.programs import compiled, eager_body, evaluator, felt_compiled, probe_of, sites_of
+from smokestep.backends.jax.programs import compiled, eager_body, evaluator, felt_compiled, probe_of
 from smokestep.backends.jax.sketch import Plain, Sketch, Step, _file, floating, marked
 from smokestep.evidence.keys import Use
 
@@ -28,10 +28,7 @@ from smokestep.evidence.keys import Use
 class Recorder:
     """All that was heard. `turn` is the step that runs."""
 
-    def __init__(self, wanted: Callable[[Recorder], None] | None = None) -> None:
-        self.wanted = wanted  # of a loop that is watched: asked whenever a further step begins
-        self.sites: set[Any] = set()  # the differentiations of the step that runs
-        self.previous: tuple[Turn, dict[Any, int]] | None = None
+    def __init__(self) -> None:
         self.serial = itertools.count()
         self.turns: list[Turn] = []
         self.turn: Turn | None = None
@@ -44,7 +41,6 @@ class Recorder:
         self.runs: dict[int, Differentiation] = {}
         self.batch: list[tuple[str, Any]] = []
         self.uses: list[Use] = []
-        self.by_id: dict[int, Any] = {}
         self.hooks = Hooks(self.jit, self.eager, self.opaque, evaluator)
 
     # ── the bounds of a step ───────────────────────────────────────────────────────────────────────────────────
@@ -52,7 +48,7 @@ class Recorder:
         """A step begins, with these leaves."""
         self.turn = turn = Turn(len(self.turns), name, next(self.serial))
         self.turns.append(turn)
-        self.known, self.kept, self.runs, self.by_id = {}, [], {}, {}
+        self.known, self.kept, self.runs = {}, [], {}
         self.fresh()
         for path, leaf in state.items():
             turn.before[path] = leaf.value
@@ -76,42 +72,6 @@ class Recorder:
         self.turn = None
         self.known, self.kept, self.runs = {}, [], {}
 
-    def _turns(self, sites: Sequence[Any]) -> None:
-        """Of a loop that is watched: a step ends where a differentiation comes round again."""
-        if not sites:
-            return
-        if self.turn is None or self.sites.intersection(sites):
-            self.close()
-            assert self.wanted is not None
-            self.wanted(self)
-            if self.hooks.busy:
-                return
-            self.begin("", {}, ())
-            self.sites = set()
-        self.sites.update(sites)
-
-    def close(self) -> None:
-        """A step of a watched loop is over; what it left is known when the next one begins."""
-        if self.turn is not None:
-            self.flush()
-            self.previous = self.turn, self.known
-            self.turn = None
-
-    def _found(self, cell: Cell, name: str, array: Any, names: tuple[str, ...]) -> None:
-        """Of a loop that is watched: what is differentiated is a parameter, and says what the step before left."""
-        assert self.turn is not None
-        path = (*(part for part in name.split(".") if part),) or ("parameter",)
-        if path in self.turn.entered and self.turn.entered[path] != cell.id:
-            path = (f"tree{len([each for each in self.turn.entered if each[-len(path) :] == path]) + 1}", *path)
-        cell.source = path
-        self.turn.entered.setdefault(path, cell.id)
-        self.turn.before.setdefault(path, array)
-        if self.previous is not None and path in self.previous[0].before and path not in self.previous[0].after:
-            turn, known = self.previous
-            turn.after[path] = array
-            if (found := known.get(key_of(array))) is not None:
-                turn.left[path] = found
-
     def register(self, array: Any, kind: Any, name: str = "", source: tuple[str, ...] | None = None) -> Cell:
         """A value for an array that is there already."""
         assert self.turn is not None
@@ -122,7 +82,6 @@ class Recorder:
         if trees.is_array(array) and array.size and not trees.is_key(array):
             cell.peak = most(array) if array.size <= 1 << 20 else None
         self.known[key_of(array)] = cell.id
-        self.by_id[cell.id] = array
         self.kept.append(array)
         return cell
 
@@ -155,7 +114,6 @@ class Recorder:
         """A compiled call."""
         place = frames.library(_file(closed))
         path = frames.of_stack(2)
-        self._turns(sites_of(closed.jaxpr) if self.wanted else ())
         if self.turn is None:
             return None
         if place and not marked(closed.jaxpr) and place.startswith(("jax/_src/", "jax/", "optax/", "numpy/")):
@@ -188,8 +146,6 @@ class Recorder:
     def eager(self, primitive: Any, arguments: tuple[Any, ...], params: dict[str, Any], run: Any) -> Any:
         """An eager operation."""
         path = frames.of_stack(2)
-        if self.wanted and primitive is forward_p:
-            self._turns([(params["names"], frames.lines(path)[0])])
         if self.turn is None:
             return run()
         if primitive is forward_p:

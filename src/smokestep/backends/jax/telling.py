@@ -10,7 +10,7 @@ import numpy as np
 
 from smokestep.backends.jax import frames, trees
 from smokestep.backends.jax.arrays import key_of
-from smokestep.backends.jax.cells import Arithmetic, Backed, Cell, Differentiation, Gradient, Made
+from smokestep.backends.jax.cells import Arithmetic, Backed, Differentiation, Gradient, Made
 from smokestep.backends.jax.groups import Group
 from smokestep.backends.jax.probe import Body, Measured, Probe, Ran
 from smokestep.backends.jax.sketch import Plain, Sketch, Step, floating
@@ -130,10 +130,6 @@ def tell_body(
     for place, (number, operand) in enumerate(zip(found.inputs, operands, strict=True)):
         aval = found.avals[number]
         outer = turn.cells[operand] if operand is not None else None
-        if rec.wanted and outer is not None and place < params["counted"]:
-            root = root_of(rec, outer)
-            if root is not None and root.source is None and root.id in rec.by_id:
-                rec._found(root, params["names"][place], rec.by_id[root.id], params["names"])
         differentiated = place < params["counted"] and floating(aval)
         if outer is not None and not differentiated and outer.source is None:
             ids[number] = outer.id
@@ -207,19 +203,6 @@ def tell_use(
         rec.uses.append(
             Use(next(rec.serial), rec.turn.step, key, kind, name, shape, line, caller, module, rec.turn.name, own=own)
         )
-
-
-def root_of(rec: Recorder, cell: Cell) -> Cell | None:
-    """The value that stood at the beginning of the step, if a value is that, or a mere cast of it."""
-    assert rec.turn is not None
-    for _ in range(6):
-        if cell.op is None:
-            return cell if cell.kind == "input" else None
-        op = next((each for each in rec.turn.ops if each.id == cell.op), None)
-        if op is None or len(op.reads) != 1 or rec.turn.cells[op.reads[0]].shape != cell.shape:
-            return None
-        cell = rec.turn.cells[op.reads[0]]
-    return None
 
 
 def join(rec: Recorder, step: Step, ids: dict[int, int], run: Differentiation | None) -> None:

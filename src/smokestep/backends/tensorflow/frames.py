@@ -25,10 +25,6 @@ DEPTH = 8  # lines of the user's own kept for one operation
 Raw = tuple[str, int]  # file name and line number, turned into a Line only when the report needs it
 
 
-def _folder(path: str) -> str:
-    return os.path.dirname(os.path.realpath(path)) + os.sep
-
-
 _HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _TENSORFLOW = os.path.dirname(os.path.dirname(os.path.abspath(tf.__file__))) + os.sep  # site-packages
 _FRAMEWORK = tuple(_TENSORFLOW + name + os.sep for name in ("tensorflow", "keras", "tf_keras", "tf_slim", "optree"))
