@@ -25,6 +25,7 @@ from smokestep.evidence.declared import Declared
 from smokestep.evidence.fate import Fate
 from smokestep.evidence.fates import Fates
 from smokestep.evidence.flow import Call, Flow, Graph, Op, Value
+from smokestep.evidence.gradients import Gradients, Use
 from smokestep.evidence.inputs import Inputs, read
 from smokestep.evidence.steps import Event, Group, Movement, Optimizer, Parameter, Steps
 from smokestep.findings import Finding, Line, NotApplicable, Open, Severity
@@ -183,14 +184,19 @@ def test_nothing_trains_speaks_only_where_no_other_check_does() -> None:
     update = Event(3, 0, "update", Line("train.py", 9))
     backward = Event(2, 0, "backward", Line("train.py", 8))
     flow = Flow(())
-    (finding,) = findings(nothing_trains, steps(some, events=(update,)), fates(Fate("w", "unexplained")), flow)
+    none = Gradients()
+    (finding,) = findings(nothing_trains, steps(some, events=(update,)), fates(Fate("w", "unexplained")), flow, none)
     assert "no backward was called" in finding.message
     seen = steps(some, events=(backward, update))
-    assert findings(nothing_trains, seen, fates(Fate("w", "frozen")), flow)
-    assert not findings(nothing_trains, seen, fates(Fate("w", "cut", "…", AT)), flow)
-    assert not findings(nothing_trains, seen, fates(Fate("w", "no update")), flow)  # the loop's checks know
-    assert not said(nothing_trains, steps(some, moved=0.1), fates(Fate("w", "trains")), flow)
-    assert [type(each) for each in said(nothing_trains, seen, fates(Fate("w", "opaque")), flow)] == [Open]
+    assert findings(nothing_trains, seen, fates(Fate("w", "frozen")), flow, none)
+    assert not findings(nothing_trains, seen, fates(Fate("w", "cut", "…", AT)), flow, none)
+    assert not findings(nothing_trains, seen, fates(Fate("w", "no update")), flow, none)  # the loop's checks know
+    assert not said(nothing_trains, steps(some, moved=0.1), fates(Fate("w", "trains")), flow, none)
+    assert [type(each) for each in said(nothing_trains, seen, fates(Fate("w", "opaque")), flow, none)] == [Open]
+    wiped = Gradients((Use(update, wiped={"w": update}),))
+    assert not findings(nothing_trains, seen, fates(Fate("w", "cleared")), flow, wiped)  # `cleared-gradients` knows
+    (finding,) = findings(nothing_trains, seen, fates(Fate("w", "cleared")), flow, none)
+    assert "exactly 0 at the update" in finding.message
 
 
 def inputs(

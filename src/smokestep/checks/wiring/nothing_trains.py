@@ -51,6 +51,7 @@ from smokestep.check import Said, check
 from smokestep.evidence.fate import FateKind
 from smokestep.evidence.fates import Fates
 from smokestep.evidence.flow import Flow
+from smokestep.evidence.gradients import Gradients
 from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Open, Place
 
@@ -59,7 +60,7 @@ UNKNOWN: tuple[FateKind, ...] = ("opaque", "waiting", "conditional")
 
 
 @check(severity="defect", since="0.1")
-def nothing_trains(steps: Steps, fates: Fates, flow: Flow) -> Iterator[Said]:
+def nothing_trains(steps: Steps, fates: Fates, flow: Flow, gradients: Gradients) -> Iterator[Said]:
     """Tells a training that leaves every parameter as it was, unless a check that knows more does."""
     if not steps.parameters:
         yield NotApplicable("no trainable parameter was found")
@@ -71,7 +72,9 @@ def nothing_trains(steps: Steps, fates: Fates, flow: Flow) -> Iterator[Said]:
     if not backward and any(op.name == "grad" for graph in flow.graphs for op in graph.ops):
         yield Open("gradients were taken without a backward pass, and where they went was not seen")
         return
-    if not kinds <= set(ALARMS) or ("no update" in kinds and backward):
+    # emptied between backward and update by something else than a clearing, of which `cleared-gradients` would tell
+    emptied = kinds == {"cleared"} and not any(use.wiped for use in gradients.uses)
+    if not emptied and (not kinds <= set(ALARMS) or ("no update" in kinds and backward)):
         if kinds & set(UNKNOWN):
             yield Open(f"no parameter changed in {fates.steps} steps, and why could not be told")
         return
@@ -79,9 +82,14 @@ def nothing_trains(steps: Steps, fates: Fates, flow: Flow) -> Iterator[Said]:
     frozen = next((fate.line for fate in fates.of("frozen") if fate.line), None)
     line = frozen or next((event.line for event in events if event.line), None)
     why = "no backward was called" if not backward else "all are frozen" if "frozen" in kinds else "why is not known"
+    why = "each gradient was exactly 0 at the update, and was not after backward" if emptied else why
     yield Finding(
         f"none of {len(fates.fates)} parameters changed in {fates.steps} steps: {why}",
         where=Place.of(None, line),
         cause=line,
-        hint="call loss.backward() before optimizer.step()" if not backward else "unfreeze what should train",
+        hint="call loss.backward() before optimizer.step()"
+        if not backward
+        else "look at what is done to the gradients before the update: a clip to 0, a mask"
+        if emptied
+        else "unfreeze what should train",
     )
