@@ -154,6 +154,8 @@ def _name_batch(recorder: Recorder, training: Training) -> None:
     for value, name in batch_names(training.batch) if training.has_batch else ():
         array = array_of(value)
         small = array is not None and 0 < array.size <= 65_536
+        if isinstance(value, np.ndarray):
+            recorder.host.add(name)
         recorder.batch_names[name] = small and bool((array == array.reshape(-1)[0]).all())
         if hasattr(value, "_id"):
             recorder.batch[value._id] = name

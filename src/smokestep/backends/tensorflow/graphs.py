@@ -71,7 +71,7 @@ class Graphs:
         values.update({each.id: each for _, some in never for each in some})
         known = {value.name for value in values.values()}
         for index, (name, uniform) in enumerate(self.recorder.batch_names.items(), 1):
-            if name not in known:  # nothing read it: that too is a fact about the batch
+            if name not in known and name not in self.recorder.host:  # nothing read it: a fact about the batch, too
                 values[-index] = Value(-index, step, "input", name, uniform=uniform)
         opaque = tuple(
             (name, frames.line_of(line)) for at, name, line in self.tracer.opaque if self.assembly.step_of(at) == step

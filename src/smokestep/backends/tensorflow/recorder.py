@@ -65,6 +65,7 @@ class Recorder:
         self.returned: dict[int, float | None] = {}
         self.batch: dict[int, str] = {}  # tensors of the batch, by number
         self.batch_names: dict[str, bool] = {}  # every name in the batch; whether its entries are all equal
+        self.host: set[str] = set()  # those that are NumPy's, whose own functions may read them unseen
         self.variables: dict[int, str] = {}  # names of those that do not train, known once the recording is over
         self.error: tuple[BaseException, Raw | None] | None = None
         self.started = time.perf_counter()
