@@ -35,12 +35,15 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
         """Whether it leads to the loss; a dropout that is off leaves no operation: it does if its model does."""
         if run.training or kind_of(run.layer) != "dropout":
             return any(graphs.reached(run.step, first, last) for first, last in run.ops)
-        around = (each for each in running.runs.values() if each.step == run.step and id(each.layer) in running.roots)
+        around = [each for each in running.runs.values() if each.step == run.step and id(each.layer) in running.roots]
+        inner = [(last - first, each) for each in around for first, last in each.ops if _holds(first, last, run)]
+        if inner and _frozen(min(inner, key=lambda each: each[0])[1].layer):  # a teacher, that is not to be disturbed
+            return False
         return any(
             graphs.reached(run.step, first, last)
             for each in around
             for first, last in each.ops
-            if any(first <= at <= last for at, _ in run.ops)
+            if _holds(first, last, run)
         )
 
     runs = [
@@ -73,6 +76,15 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
         for line in (frames.line_of(op.line),)
     ]
     return Modes(tuple(layers), tuple(runs), tuple(dropouts))
+
+
+def _holds(first: int, last: int, run: Any) -> bool:
+    """Whether a run lies between these serials."""
+    return any(first <= at <= last for at, _ in run.ops)
+
+
+def _frozen(layer: Any) -> bool:
+    return bool(layer.weights) and not layer.trainable_weights
 
 
 def kind_of(layer: Any) -> ModuleKind | None:
