@@ -20,3 +20,8 @@ def only_what_tests_make_is_collected() -> None:
     importlib.import_module("keras")
     gc.collect()
     gc.freeze()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keras's variables take no `copy` from NumPy 2, and NumPy warns of it whenever one is read."""
+    config.addinivalue_line("filterwarnings", "ignore:__array__ implementation doesn't accept a copy keyword")

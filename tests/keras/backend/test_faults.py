@@ -269,7 +269,7 @@ def test_plain_parts():
 class Stuck(keras.Model):
     def __init__(self):
         super().__init__()
-        self.hidden, self.out = layers.Dense(6), layers.Dense(1)
+        self.hidden, self.out = layers.Dense(6, "relu"), layers.Dense(1)
 
     def call(self, x, training=False):
         return self.out(tf.nn.dropout(self.hidden(x), 0.5))

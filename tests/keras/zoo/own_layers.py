@@ -100,6 +100,7 @@ def training_spectral_normalization():
         layers.SpectralNormalization(layers.Dense(32)),
         layers.LeakyReLU(),
         layers.SpectralNormalization(layers.Dense(16)),
+        layers.LeakyReLU(),
     )
 
 

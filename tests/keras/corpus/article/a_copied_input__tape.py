@@ -28,8 +28,8 @@ CHAINED = {
 class Weights(tf.Module):
     def __init__(self, shapes):
         super().__init__()
-        start = keras.initializers.HeNormal()
-        self.w = {name: tf.Variable(start(shape), name=name) for name, shape in shapes.items()}
+        start = keras.initializers.HeNormal
+        self.w = {name: tf.Variable(start()(shape), name=name) for name, shape in shapes.items()}
 
 
 def conv(x, kernel):

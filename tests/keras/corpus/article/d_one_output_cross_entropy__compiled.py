@@ -20,8 +20,8 @@ def training(loss, labels):
 
 def buggy():
     return training(
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        tf.zeros((8,), "int32"),  # BUG: single-logit
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),  # BUG: single-logit
+        tf.zeros((8,), "int32"),
     )
 
 

@@ -20,9 +20,8 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
 def training(share):
     model = keras.Sequential([keras.Input((6,)), layers.Dense(12, "relu"), layers.Dense(3)])
-    model.compile(
-        keras.optimizers.Adam(WarmUp(share)), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    )  # BUG: zero-learning-rate
+    optimizer = keras.optimizers.Adam(WarmUp(share))  # BUG: zero-learning-rate
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 
     def step(batch):
         x, y = batch

@@ -8,10 +8,8 @@ import smokestep
 
 def training(rate):
     model = keras.Sequential([keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(3)])
-    model.compile(
-        keras.optimizers.SGD(rate),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),  # BUG: zero-learning-rate
-    )
+    optimizer = keras.optimizers.SGD(rate)  # BUG: zero-learning-rate
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 
     def step(batch):
         x, y = batch

@@ -8,9 +8,8 @@ import smokestep
 
 
 def training(activation):
-    model = keras.Sequential(
-        [keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(1, activation)]
-    )  # BUG: single-logit
+    parts = [keras.Input((8,)), layers.Dense(16, "relu"), layers.Dense(1, activation)]
+    model = keras.Sequential(parts)  # BUG: single-logit
     model.compile("adam", "mse")
 
     def step(batch):

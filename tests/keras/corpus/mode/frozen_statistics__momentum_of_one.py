@@ -11,9 +11,9 @@ def training(momentum):
         [
             keras.Input((8,)),
             layers.Dense(16, "relu"),
-            layers.BatchNormalization(momentum=momentum),
+            layers.BatchNormalization(momentum=momentum),  # BUG: frozen-statistics
             layers.Dense(3),
-        ]  # BUG: frozen-statistics
+        ]
     )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 

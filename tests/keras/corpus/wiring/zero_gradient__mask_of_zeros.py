@@ -18,7 +18,7 @@ def training(share):
         x, y = batch
         with tf.GradientTape() as tape:
             mask = tf.cast(tf.cast(share, tf.int32), tf.float32)
-            loss = loss_fn(y, head(body(x) * mask) + x[:, :3])  # BUG?: zero-gradient body.*, head.*kernel
+            loss = loss_fn(y, head(body(x) * mask) + x[:, :3])  # BUG?: zero-gradient body.*
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
         return loss
 
