@@ -160,8 +160,8 @@ def table(framework: str, rows: list[dict[str, Any]]) -> str:
         "",
         "A step is compiled at its first call, and a function that builds a training makes a new step each time. So "
         'the first `examine` of a process is set against the three first steps of a script, and a "later" one, for '
-        "which the framework has compiled most of its own functions, against three steps that are compiled already: the "
-        "ratio is the median of repetitions taken in turn in one process. Memory is the peak resident size of a "
+        "which the framework has compiled most of its own functions, against three steps that are compiled already: "
+        "the ratio is the median of repetitions taken in turn in one process. Memory is the peak resident size of a "
         "process of its own, imports included, less one copy of the parameters, against that of the plain steps. The "
         "script's times are those of whole processes, imports included.",
         "",
