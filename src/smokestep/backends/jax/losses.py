@@ -1,4 +1,4 @@
-"""Recognised losses: those of optax, each with what it was given."""
+"""Recognised losses: those of optax, and cross-entropies written by hand, each with what it was given."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from smokestep.backends.jax.cells import Cell, Made, Turn
+from smokestep.backends.jax.crossed import Crossed, crossed
 from smokestep.evidence.flow import Graph
 from smokestep.evidence.losses import LossCall, Operand
 from smokestep.evidence.origins import bare, maker_of, normalised_along, signs
@@ -22,6 +23,33 @@ def calls(turns: Sequence[Turn], graphs: Sequence[Graph]) -> Iterator[LossCall]:
         for op in turn.ops:
             if op.kind == "loss" and op.reads:
                 yield _told(op, turn, graph, needed, entering)
+        whole = {number: cell.whole for number, cell in turn.cells.items() if cell.whole is not None}
+        for each in crossed(graph, whole, entering):
+            yield _by_hand(each, turn, graph, needed, entering)
+
+
+def _by_hand(each: Crossed, turn: Turn, graph: Graph, needed: frozenset[int], entering: Any) -> LossCall:
+    scores = turn.cells[each.logs if each.scores is None else each.scores]
+    target = turn.cells[each.target] if each.target is not None else None
+    rows = each.class_dim if target is not None and target.shape == scores.shape else None
+    return LossCall(
+        step=turn.step,
+        name="nll_loss" if each.scores is None else "cross_entropy",
+        prediction=_operand(scores, graph, each.class_dim),
+        target=_operand(target, graph, rows, True) if target is not None else None,
+        result=each.result,
+        loss=_number(turn.cells[each.result]),
+        line=each.op.line,
+        caller=each.op.caller,
+        module=each.op.module,
+        reduction=each.reduction,
+        classes=scores.shape[each.class_dim],
+        class_dim=each.class_dim,
+        reaches_root=each.result in needed,
+        gradient=scores.gradient,
+        grad=each.op.grad,
+        sign=entering.get(each.result),
+    )
 
 
 def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: Any) -> LossCall:
