@@ -9,6 +9,11 @@ import optax
 import smokestep
 
 CLASSES = 4
+SUSPICIONS = {
+    "training_episode_return": {
+        "inverted-loss": "the return of the example is negative, so the actions taken are really to become rarer"
+    },
+}
 
 
 def network(classes=CLASSES, features=6):
@@ -152,7 +157,11 @@ def training_episode_return():
 def training_distilled():
     """Distillation: the teacher's probabilities, at a temperature, under the student's log-softmax."""
     teacher = network()
-    params = {"student": network()["w1"], "b1": jnp.zeros(16), "w2": 0.3 * jax.random.normal(jax.random.key(7), (16, 4))}
+    params = {
+        "student": network()["w1"],
+        "b1": jnp.zeros(16),
+        "w2": 0.3 * jax.random.normal(jax.random.key(7), (16, 4)),
+    }
 
     def student(params, x):
         return jnp.tanh(x @ params["student"] + params["b1"]) @ params["w2"]
@@ -240,13 +249,12 @@ def training_contrasted_columns():
 def training_mixed_up():
     """mixup: two cross-entropies of one prediction, weighed by the share of the mixture."""
 
-    def loss(params, x, y, mixed, share):
-        logs = jax.nn.log_softmax(scores(params, share * x + (1 - share) * x[mixed]))
+    def loss(params, x, y, share):
+        logs = jax.nn.log_softmax(scores(params, share * x + (1 - share) * x[::-1]))
         rows = jnp.arange(y.shape[0])
-        return -(share * logs[rows, y].mean() + (1 - share) * logs[rows, y[mixed]].mean())
+        return -(share * logs[rows, y].mean() + (1 - share) * logs[rows, y[::-1]].mean())
 
-    x, y = labelled()
-    return training(loss, (x, y, jax.random.permutation(jax.random.key(4), 16), jnp.asarray(0.7)))
+    return training(loss, (*labelled(), jnp.asarray(0.7)))
 
 
 def training_pseudo_labels():

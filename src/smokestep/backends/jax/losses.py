@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,8 @@ def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: 
     line, own = op.lines()
     classes = prediction.shape[-1] if op.name in CLASSED and prediction.shape else None
     along = len(prediction.shape) - 1 if prediction.shape else None
+    if op.args.get("vmap") and target is not None and op.name not in CLASSED:  # a row is compared with a row
+        target = replace(target, shape=prediction.shape)
     made, reduction = _reduced(op.makes[0], graph)
     loss = _number(turn.cells[made])
     return LossCall(

@@ -17,7 +17,7 @@ import numpy as np
 
 from smokestep.backends.jax import keys
 from smokestep.backends.jax.crossed import compared
-from smokestep.backends.jax.groups import Group, grouped
+from smokestep.backends.jax.groups import Group, grouped, mapped
 from smokestep.backends.jax.sketch import MARKERS, Plain, Sketch, Step, floating
 
 SMALL = 1 << 14  # entries up to which a value is brought back whole to be measured
@@ -61,6 +61,9 @@ def body_of(step: Step) -> Body:
     """The static facts of a marked forward."""
     assert step.body is not None
     inner = step.body
+    if step.params.get("batched"):  # what is differentiated is itself mapped
+        for each in inner.steps:
+            each.module = each.module if mapped(each) else f"vmap()/{each.module}"
     requires = [False] * len(inner.avals)
     for number in inner.inputs[: step.params["counted"]]:
         requires[number] = floating(inner.avals[number])
