@@ -98,7 +98,7 @@ def training_sample_by_sample():
 
 
 def training_classes_first():
-    """Scores laid out with the classes first, normalised and picked along that axis, with as many classes as samples."""
+    """Scores with the classes first, normalised and picked along that axis; there are as many classes as samples."""
 
     def loss(params, x, y):
         logs = jax.nn.log_softmax(scores(params, x).T, axis=0)
