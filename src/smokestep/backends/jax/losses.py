@@ -10,6 +10,7 @@ import numpy as np
 
 from smokestep.backends.jax.cells import Cell, Made, Turn
 from smokestep.backends.jax.crossed import Crossed, crossed
+from smokestep.backends.jax.sides import sides
 from smokestep.evidence.flow import Graph
 from smokestep.evidence.losses import LossCall, Operand
 from smokestep.evidence.origins import bare, maker_of, normalised_along, signs
@@ -54,8 +55,7 @@ def _by_hand(each: Crossed, turn: Turn, graph: Graph, needed: frozenset[int], en
 
 
 def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: Any) -> LossCall:
-    cells = [turn.cells[each] for each in op.reads]
-    prediction, target = _sides(op, cells)
+    prediction, target = sides(op, turn, graph)
     line, own = op.lines()
     classes = prediction.shape[-1] if op.name in CLASSED and prediction.shape else None
     along = len(prediction.shape) - 1 if prediction.shape else None
@@ -101,20 +101,6 @@ def _number(cell: Cell) -> float | None:
     if cell.whole is not None and cell.whole.size == 1:
         return float(cell.whole.reshape(()))
     return cell.peak if not cell.shape else None
-
-
-def _sides(op: Made, cells: list[Cell]) -> tuple[Cell, Cell | None]:
-    """The prediction is what gradient goes to; failing that, the first that is real."""
-    scores = [cell for cell in cells if "float" in cell.dtype]
-    if op.name in ("mse_loss", "huber_loss"):
-        first = cells[0]
-    elif op.name == "kl_div":  # it reads its targets first
-        trained = [cell for cell in cells if cell.requires_grad]
-        first = trained[0] if len(trained) == 1 else cells[-1]
-    else:
-        first = next((cell for cell in scores if cell.requires_grad), scores[0] if scores else cells[0])
-    others = [cell for cell in cells if cell is not first]
-    return first, others[0] if others else None
 
 
 def _operand(cell: Cell, graph: Graph, along: int | None, counted: bool = False) -> Operand:
