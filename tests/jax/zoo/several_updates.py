@@ -78,7 +78,12 @@ def training_updates_logged():
         plain, _ = optimizer.update(grads, opt_state, params)
         clipped = jax.tree.map(lambda g: jnp.clip(g, -0.1, 0.1), grads)
         updates, opt_state = optimizer.update(clipped, opt_state, params)
-        return optax.apply_updates(params, updates), opt_state, loss, optax.global_norm(plain)
+        return (
+            optax.apply_updates(params, updates),
+            opt_state,
+            loss,
+            jnp.sqrt(sum(jnp.sum(u**2) for u in jax.tree.leaves(plain))),
+        )
 
     params = network()
     return training(step, params, optimizer.init(params))
