@@ -69,6 +69,10 @@ def test_samples_that_meet_unseen_leave_it_open() -> None:
     assert isinstance(only(batch_leak, seen(leaks=("",))), Open)
 
 
+def test_samples_that_were_not_nudged_are_not_kept_apart() -> None:
+    assert isinstance(only(batch_leak, seen(fewer="RuntimeError: shape", unasked=True)), Open)
+
+
 def test_a_place_in_the_batch_that_counts_is_a_defect() -> None:
     told = only(batch_order, seen(order=("",), stray=Touch("add", (), (), LINE, LINE, "positions")))
     assert told.severity is None and told.cause == LINE and told.where.path == "net.positions"

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from smokestep import privacy
+from smokestep.world import NotOffered
 
 if TYPE_CHECKING:
     from smokestep.evidence.lab import Lab
@@ -108,6 +109,10 @@ def _mentioned(thing: Any) -> Iterator[Any]:
         yield from list(getattr(thing, "__dict__", {}).values())[:50]
 
 
+class Unseen(NotOffered):
+    """Nothing of a training was seen by this backend: it is another's, or there was none."""
+
+
 class Several:
     """Watches over a loop by several backends: what the one saw that saw the most backward passes."""
 
@@ -118,6 +123,8 @@ class Several:
         def seen(live: Live) -> float:
             try:
                 return len(live.recording().steps.of("backward"))
+            except Unseen:
+                return -1.0
             except Exception:  # it saw more than nothing, and tells why it cannot say what
                 return 0.5
 

@@ -27,7 +27,6 @@ _TREE = NotApplicable("the state of a training is one tree of values, which is s
 JAX: Mapping[str, Open | NotApplicable] = {
     "aliased-checkpoint": NotApplicable("JAX arrays are never changed in place, so a kept one stays what it was"),
     "batch-size": Open("a view that has the number of samples written into it is not found in JAX yet"),
-    "broadcast-loss": Open("a loss written by hand, in which shapes are stretched, is not recognised in JAX yet"),
     "broken-resume": _TREE,
     "cache-mismatch": Open("decoding with a cache is not made again in JAX yet"),
     "cleared-gradients": _VALUES,
@@ -62,7 +61,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "recreated-optimizer": Open("where the state of an optimizer was made is not seen in JAX yet"),
     "repeated-augmentation": _LOADERS,
     "repeated-randomness": Open("the states of NumPy's generator are not compared in JAX yet"),
-    "repeated-update": Open("an update applied twice with one gradient is not followed in JAX yet"),
     "reversed-momentum": Open("the momentum of running statistics is not read off in JAX yet"),
     "schedule-pace": _SCHEDULES,
     "shifted-twice": _SHIFTED,

@@ -56,7 +56,7 @@ class Influenced:
     out. `fewer`, `alone`: what is wrong with the call for fewer samples and for one: an error or a shape; "" if it is
     as it should be; `written`: a view made as many rows of the fewer samples as the whole batch has; `squeezed`: the
     line that drops the dimension of one sample. `whole`: all samples were taken. `kept`: what the call changes in the
-    model itself.
+    model itself. `unasked`: no sample was nudged, for the call with fewer was not as it should be.
     """
 
     model: str
@@ -79,6 +79,7 @@ class Influenced:
     fewer: str = ""
     fewer_line: Line | None = None
     written: bool = False
+    unasked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def _unlike_the_whole(
         ):
             line, written = touch.caller or touch.line, True
             break
-    return replace(known, picked=count, fewer=fewer, fewer_line=line, written=written)
+    return replace(known, picked=count, fewer=fewer, fewer_line=line, written=written, unasked=True)
 
 
 def _grouped(lab: Lab, trial: Trial, batch: Batch) -> bool:

@@ -58,6 +58,18 @@ def test_a_loop_that_differentiates_nothing_has_no_steps() -> None:
     with smokestep.watch() as watched:
         jax.jit(loss_of)({"w": jnp.ones((3, 4)), "v": jnp.ones((4, 1))}, jnp.ones((2, 3)))
     assert watched.report.steps == 0
+    assert {each.verdict.value for each in watched.report.checks.values()} == {"open"}
+    assert "no training was seen" in str(watched.report)
+
+
+def test_a_program_that_was_compiled_ahead_of_time_is_no_pass() -> None:
+    params, x = {"w": jnp.ones((3, 4)), "v": jnp.ones((4, 1))}, jnp.ones((2, 3))
+    ahead = jax.jit(lambda params, x: step(params, x)).lower(params, x).compile()
+    with smokestep.watch() as watched:
+        for _ in range(4):
+            params, _ = ahead(params, x)
+    assert watched.report.verdict.value == "open"
+    assert "compiled ahead of time" in str(watched.report)
 
 
 def test_a_loop_that_raises_is_told_with_what_was_seen() -> None:

@@ -245,3 +245,18 @@ def test_a_second_gradient_of_what_the_first_update_left():
     assert [len(event.parameters) for event in recording.steps.of("backward")] == [1, 2] * 2
     assert len(recording.steps.of("update")) == 4
     assert not smokestep.examine(training).defects
+
+
+def test_a_step_that_was_compiled_ahead_of_time_is_open() -> None:
+    params = {"w": jnp.ones((3, 1))}
+    batch = jnp.ones((4, 3)), jnp.zeros((4, 1))
+
+    def step(params: Any, batch: Any) -> Any:
+        x, y = batch
+        loss, grads = jax.value_and_grad(lambda p: jnp.mean((x @ p["w"] - y) ** 2))(params)
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, grads), loss
+
+    ahead = jax.jit(step).lower(params, batch).compile()
+    report = smokestep.examine(smokestep.Training(lambda *given: ahead(*given), batch, state=params))
+    assert {each.verdict.value for each in report.checks.values()} == {"open"}
+    assert "compiled ahead of time" in str(report)

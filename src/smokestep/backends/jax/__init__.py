@@ -34,6 +34,10 @@ from smokestep.world import NotOffered, Recording
 
 __all__ = ["LOOP", "StopWatching", "live", "open_world"]
 
+AHEAD = (
+    "the step runs a program that was compiled ahead of time (`.lower(...).compile()`), which cannot be looked into: "
+    "call the jitted function itself in what is examined"
+)
 LOOP = ("forward", "backward", "update")  # the events of a plain step
 
 
@@ -139,6 +143,8 @@ class JaxWorld:
         except Exception as error:
             self._error = error, frames.of_exception(error)
             recorder.turn = None
+        if recorder.hooks.ahead and not any(turn.forwards for turn in recorder.turns):
+            raise NotOffered(AHEAD)
         seconds = time.perf_counter() - started
         return Assembly(
             recorder.turns,

@@ -92,7 +92,7 @@ class Assembly:
         for run in turn.forwards:
             used.update(run.primals)
             used.update(root for root in run.roots if root >= 0)
-        used.update(turn.entered.values())
+        used.update((*turn.entered.values(), *turn.given))
         by_hand = rescaled(turn)
         used.update(made for each in by_hand for made in each.makes)
         used.discard(-1)

@@ -146,4 +146,5 @@ class Turn:
     entered: dict[tuple[str, ...], int] = field(default_factory=dict)  # leaf of the state -> value
     left: dict[tuple[str, ...], int] = field(default_factory=dict)
     returned: float | None = None
+    given: list[int] = field(default_factory=list)  # the arrays of the batch, read or not
     made_of: dict[int, int] = field(default_factory=dict)  # value -> the Arithmetic that made it, by position

@@ -96,11 +96,22 @@ def _alone(step: Step) -> Group:
 
 
 def _stretched(step: Step) -> bool:
-    """Whether a value is given the dimensions of another by the operation that joins them, and not by the user."""
-    return step.primitive == "broadcast_in_dim" and any(
-        frame.function in PROMOTES and frames.library(frame.file).startswith("jax/_src/numpy/")
-        for frame in frames.calls(step.path)[0]
+    """Whether a value is given the dimensions of another by the operation that joins them, and not by the user.
+
+    Under vmap it is no stretch of what the user sees: one row is joined with one row."""
+    return (
+        step.primitive == "broadcast_in_dim"
+        and not mapped(step)
+        and any(
+            frame.function in PROMOTES and frames.library(frame.file).startswith("jax/_src/numpy/")
+            for frame in frames.calls(step.path)[0]
+        )
     )
+
+
+def mapped(step: Step) -> bool:
+    """Whether a function that vmap maps does it."""
+    return "vmap(" in step.module
 
 
 def _link(found: Iterable[Group | Step], sketch: Sketch) -> None:
@@ -130,6 +141,8 @@ def _link(found: Iterable[Group | Step], sketch: Sketch) -> None:
 def _name(group: Group, sketch: Sketch) -> None:
     """The last touches to a name, and the plain arguments, as torch would have them."""
     step = group.steps[0]
+    if group.kind == "loss" and any(map(mapped, group.steps)):
+        group.args["vmap"] = True
     if group.name in ("conv", "conv_transpose"):
         group.name += f"{max(len(sketch.avals[group.makes[0]].shape) - 2, 1)}d"
     if group.name == "conv_general_dilated":

@@ -43,6 +43,7 @@ class Hooks:
     clean: int = 0  # within the tracing of a differentiated function
     keys: dict[int, int] = field(default_factory=dict)  # id of the linear program -> key of its marker
     kept: list[Any] = field(default_factory=list)
+    ahead: bool = False  # a program that was compiled ahead of time ran: nobody can look into it
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -121,10 +122,17 @@ def hooked(hooks: Hooks) -> Iterator[None]:
 
         return hooks.eager(primitive, tuple(args), params, go)
 
-    fast = pjit._get_fastpath_data
+    def _ahead(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not hooks.busy:
+            hooks.ahead = True
+            hooks.opaque("a program compiled ahead of time")
+        return ahead(self, *args, **kwargs)
+
+    fast, ahead = pjit._get_fastpath_data, jax.stages.Compiled.__call__
     ad.linearize, api._vjp3_bwd, pjit._run_python_pjit = _linearize, _bwd, _run
     pjit._get_fastpath_data = lambda *args, **kwargs: None if not hooks.busy else fast(*args, **kwargs)
     core.EvalTrace.process_primitive = _eager
+    jax.stages.Compiled.__call__ = _ahead
     try:
         with _context("smokestep"):
             yield
@@ -132,6 +140,7 @@ def hooked(hooks: Hooks) -> Iterator[None]:
         ad.linearize, api._vjp3_bwd, pjit._run_python_pjit = linearize, bwd, run
         pjit._get_fastpath_data = fast
         core.EvalTrace.process_primitive = eager
+        jax.stages.Compiled.__call__ = ahead
 
 
 _NONE = (None, None, [])

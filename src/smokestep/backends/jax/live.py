@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from smokestep.backends import Unseen
 from smokestep.backends.gaps import JAX as GAPS
 from smokestep.backends.jax import sight, trees
 from smokestep.backends.jax.arrays import key_of
@@ -37,6 +38,8 @@ FACTORY = (
     "state=...)`, and `smokestep check` that"
 )
 NO_LAB = f"the loop goes on with arrays of its own, so its model was not called again; to try experiments, {FACTORY}"
+NOTHING = "no training was seen: nothing was differentiated in the loop. What was compiled ahead of time "
+NOTHING += f"(`.lower(...).compile()`) cannot be watched: call the jitted function itself, or {FACTORY}"
 MICRO = 100  # calls from unchanged parameters, without an update, that are still one turn
 
 
@@ -256,6 +259,8 @@ class JaxLive:
                     else:
                         now = sight.variables()
                         self._end(lambda path, array: _read(now, path, array))
+                if not recorder.turns:
+                    raise Unseen(NOTHING)
                 self._recording = self._assembled()
             except Exception as error:
                 self._failure = error
@@ -388,8 +393,8 @@ def _aside(turns: list[Turn], foreign: Mapping[Path, list[bool]]) -> set[Path]:
 
 @contextmanager
 def watching(steps: int, stopping: Callable[[], None] | None, words: Sequence[tuple[str, str]]) -> Iterator[JaxLive]:
-    """Watch the loop that runs in the block. When enough has been seen, go on without recording; with `stopping`, call
-    it and raise StopWatching inside the loop, again at each further step if the loop swallows it."""
+    """Watch the loop that runs in the block, until enough has been seen; with `stopping`, call it then and raise
+    StopWatching inside the loop, again at each further step if the loop swallows it."""
     live = JaxLive(steps, stopping, words)
     with live.watching():
         yield live

@@ -1,13 +1,16 @@
-"""Recognised losses: those of optax, each with what it was given."""
+"""Recognised losses: those of optax, and cross-entropies written by hand, each with what it was given."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from smokestep.backends.jax.cells import Cell, Made, Turn
+from smokestep.backends.jax.crossed import Crossed, crossed
+from smokestep.backends.jax.sides import sides
 from smokestep.evidence.flow import Graph
 from smokestep.evidence.losses import LossCall, Operand
 from smokestep.evidence.origins import bare, maker_of, normalised_along, signs
@@ -22,14 +25,42 @@ def calls(turns: Sequence[Turn], graphs: Sequence[Graph]) -> Iterator[LossCall]:
         for op in turn.ops:
             if op.kind == "loss" and op.reads:
                 yield _told(op, turn, graph, needed, entering)
+        whole = {number: cell.whole for number, cell in turn.cells.items() if cell.whole is not None}
+        for each in crossed(graph, whole, entering):
+            yield _by_hand(each, turn, graph, needed, entering)
+
+
+def _by_hand(each: Crossed, turn: Turn, graph: Graph, needed: frozenset[int], entering: Any) -> LossCall:
+    scores = turn.cells[each.logs if each.scores is None else each.scores]
+    target = turn.cells[each.target] if each.target is not None else None
+    rows = each.class_dim if target is not None and target.shape == scores.shape else None
+    return LossCall(
+        step=turn.step,
+        name="nll_loss" if each.scores is None else "cross_entropy",
+        prediction=_operand(scores, graph, each.class_dim),
+        target=_operand(target, graph, rows, True) if target is not None else None,
+        result=each.result,
+        loss=_number(turn.cells[each.result]),
+        line=each.op.line,
+        caller=each.op.caller,
+        module=each.op.module,
+        reduction=each.reduction,
+        classes=scores.shape[each.class_dim],
+        class_dim=each.class_dim,
+        reaches_root=each.result in needed,
+        gradient=scores.gradient,
+        grad=each.op.grad,
+        sign=entering.get(each.result),
+    )
 
 
 def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: Any) -> LossCall:
-    cells = [turn.cells[each] for each in op.reads]
-    prediction, target = _sides(op, cells)
+    prediction, target = sides(op, turn, graph)
     line, own = op.lines()
     classes = prediction.shape[-1] if op.name in CLASSED and prediction.shape else None
     along = len(prediction.shape) - 1 if prediction.shape else None
+    if op.args.get("vmap") and target is not None and op.name not in CLASSED:  # a row is compared with a row
+        target = replace(target, shape=prediction.shape)
     made, reduction = _reduced(op.makes[0], graph)
     loss = _number(turn.cells[made])
     return LossCall(
@@ -70,20 +101,6 @@ def _number(cell: Cell) -> float | None:
     if cell.whole is not None and cell.whole.size == 1:
         return float(cell.whole.reshape(()))
     return cell.peak if not cell.shape else None
-
-
-def _sides(op: Made, cells: list[Cell]) -> tuple[Cell, Cell | None]:
-    """The prediction is what gradient goes to; failing that, the first that is real."""
-    scores = [cell for cell in cells if "float" in cell.dtype]
-    if op.name in ("mse_loss", "huber_loss"):
-        first = cells[0]
-    elif op.name == "kl_div":  # it reads its targets first
-        trained = [cell for cell in cells if cell.requires_grad]
-        first = trained[0] if len(trained) == 1 else cells[-1]
-    else:
-        first = next((cell for cell in scores if cell.requires_grad), scores[0] if scores else cells[0])
-    others = [cell for cell in cells if cell is not first]
-    return first, others[0] if others else None
 
 
 def _operand(cell: Cell, graph: Graph, along: int | None, counted: bool = False) -> Operand:

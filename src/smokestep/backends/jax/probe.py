@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from smokestep.backends.jax import keys
-from smokestep.backends.jax.groups import Group, grouped
+from smokestep.backends.jax.crossed import compared
+from smokestep.backends.jax.groups import Group, grouped, mapped
 from smokestep.backends.jax.sketch import MARKERS, Plain, Sketch, Step, floating
 
 SMALL = 1 << 14  # entries up to which a value is brought back whole to be measured
@@ -60,6 +61,9 @@ def body_of(step: Step) -> Body:
     """The static facts of a marked forward."""
     assert step.body is not None
     inner = step.body
+    if step.params.get("batched"):  # what is differentiated is itself mapped
+        for each in inner.steps:
+            each.module = each.module if mapped(each) else f"vmap()/{each.module}"
     requires = [False] * len(inner.avals)
     for number in inner.inputs[: step.params["counted"]]:
         requires[number] = floating(inner.avals[number])
@@ -78,6 +82,8 @@ def body_of(step: Step) -> Body:
         if isinstance(group, Group) and (group.kind == "loss" or wanted(group)):
             keep.update(group.reads if group.kind == "loss" else group.makes)
             keep.update(group.makes)
+    for group, _, scores in compared([each for each in body.groups if isinstance(each, Group)]):
+        keep.update((*group.reads, *group.makes, *(() if scores is None else (scores,))))
     keep.update(each for each in inner.outputs if not isinstance(each, Plain))
     body.drawn = keys.uses(inner)
     body.kept = [v for v in sorted(keep) if measurable(inner.avals[v]) and _size(inner.avals[v]) <= KEPT]

@@ -57,6 +57,8 @@ class Recorder:
         for label, array in self.batch:
             cell = self.register(array, "input", name=label)
             cell.uniform = uniform(array)
+            if isinstance(array, jax.Array):  # what is done with one of NumPy is not all seen
+                turn.given.append(cell.id)
 
     def end(self, state: dict[tuple[str, ...], trees.Leaf]) -> None:
         """The step has ended, and this is what it left."""

@@ -6,7 +6,7 @@ the state that the step left, or nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from smokestep.backends.jax import frames
@@ -14,6 +14,7 @@ from smokestep.backends.jax.cells import Arithmetic, Turn
 from smokestep.findings import Line
 
 Path = tuple[str, ...]
+VERSIONS = frozenset({"add", "sub", "to", "identity"})  # what makes a leaf's next value of the one before
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ def updates(turn: Turn, tops: Iterable[Path], aside: Set[Path] = frozenset()) ->
                 update.given |= turn.taint.get(read, 0)
     merged = _merged(list(found.values()))
     _applied(turn, merged, aside)
+    merged = _whole(turn, merged)
     for update in merged:
         update.rate = _rate(turn, update)
         if not update.applied:
@@ -121,7 +123,56 @@ def _applied(turn: Turn, found: list[Update], aside: Set[Path]) -> None:
             update.index = max(update.index, last.id)
         update.given |= turn.taint[value] if update.by_hand else 0
         update.applied[path] = size
+        for earlier in _versions(turn, value, of):  # what a later update of the same step was added to
+            before = _first(turn, earlier, of)
+            if before is not None and before is not update:
+                before.applied.setdefault(path, None)
     found.extend(by_hand.values())
+
+
+def _versions(turn: Turn, value: int, of: dict[int, Update]) -> Iterator[int]:
+    """The earlier values of a leaf in the step, each what an update was added to, the latest first."""
+    seen = {value}
+    while (position := turn.made_of.get(value)) is not None:
+        each, shape = turn.arithmetic[position], turn.cells[value].shape
+        older = [
+            read
+            for read in each.reads
+            if turn.cells[read].shape == shape and turn.made_of.get(read, -1) not in of and read in turn.made_of
+        ]
+        if each.name not in VERSIONS or len(older) != 1 or older[0] in seen:
+            return
+        value = older[0]
+        seen.add(value)
+        if len(each.reads) == 2:
+            yield value
+
+
+def _whole(turn: Turn, found: list[Update]) -> list[Update]:
+    """The updates, without those that are a part of another: a transformation whose result it was given, or the same
+    optimizer asked beforehand what it would do."""
+    kept = list(found)
+    for each in found:
+        beside = [
+            other
+            for other in kept
+            if other.applied and not other.by_hand and other.turns == each.turns and other.given & each.given
+        ]
+        if each.applied or each.by_hand or not beside:
+            continue
+        ahead = {made for position in each.members for made in turn.arithmetic[position].makes}
+        for position in range(min(each.members, default=0), len(turn.arithmetic)):
+            if not ahead.isdisjoint(turn.arithmetic[position].reads):
+                ahead.update(turn.arithmetic[position].makes)
+        for other in beside:
+            fed = any(not ahead.isdisjoint(turn.arithmetic[position].reads) for position in other.members)
+            if fed and each.top in (None, other.top):
+                other.members = sorted((*each.members, *other.members))
+                other.given |= each.given
+            if each.top == other.top or (fed and each.top is None):
+                kept.remove(each)
+                break
+    return kept
 
 
 def _first(turn: Turn, value: int, of: dict[int, Update]) -> Update | None:

@@ -64,6 +64,7 @@ WORDS: tuple[tuple[str, str], ...] = (
         ".step() after the backward pass",
         ": apply its updates with `optax.apply_updates`, and return the new parameters",
     ),
+    (".step() runs again with the gradients it has used", " is given the same gradients for a second update"),
     ("call requires_grad_(True), or take it out of `trains`", "differentiate by it too, or take it out of `trains`"),
     (" with requires_grad_(False)", " with `optax.set_to_zero`, or by not differentiating by it"),
     ("requires_grad_(True)", "`jax.grad` with it among the arguments that are differentiated"),
@@ -71,6 +72,9 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("with a learning rate that a scheduler holds low", "with a learning rate that a schedule holds low"),
     ("backward passes", "gradient computations"),
     ("backward pass", "gradient computation"),
+    # losses written by hand
+    ("give `nll_loss` the scores", "give `log_softmax` the scores"),
+    ("`nll_loss`", "the cross-entropy"),
     # modes
     ("call eval() on the frozen part after every model.train()", "hand the frozen part `use_running_average=True`"),
     (

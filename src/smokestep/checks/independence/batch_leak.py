@@ -92,6 +92,8 @@ def batch_leak(influence: Influence) -> Iterator[Said]:
         meeting = model.meeting
         if model.skipped:
             yield NotApplicable(f"{model.model}: {model.skipped}")
+        elif model.unasked:
+            yield Open(f"{model.model or 'the model'}: it does not take {model.picked} of its samples ({model.fewer})")
         elif model.leaks and meeting is None:
             yield Open(f"{model.model}: samples change each other's output; where they meet could not be seen")
         elif model.leaks and meeting is not None:

@@ -54,7 +54,10 @@ from smokestep.evidence.losses import Losses
 from smokestep.evidence.shapes import mixed_differences, mixes, repeats
 from smokestep.findings import Finding, NotApplicable, Place, Severity
 
-ELEMENTWISE = frozenset("mse_loss l1_loss smooth_l1_loss huber_loss poisson_nll_loss gaussian_nll_loss kl_div".split())
+ELEMENTWISE = frozenset(
+    "mse_loss l1_loss smooth_l1_loss huber_loss poisson_nll_loss gaussian_nll_loss kl_div "
+    "binary_cross_entropy_with_logits".split()  # the last outside of PyTorch, which refuses it
+)
 
 
 @check(severity="defect", since="0.1", explains=("constant-output", "ignored-input"))

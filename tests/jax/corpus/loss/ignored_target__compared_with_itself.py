@@ -17,7 +17,7 @@ def entangled(params, batch):
     x, y = batch
     logits = model(params, x)
     y = jnp.argmax(logits, axis=-1)
-    return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()  # BUG: ignored-target
+    return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()  # BUG?: ignored-target
 
 
 def compared(params, batch):

@@ -22,6 +22,7 @@ from smokestep.backends.jax.lab.compare import alike, difference, spread
 from smokestep.backends.jax.lab.edits import described, edited
 from smokestep.backends.jax.lab.evaluation import evaluating
 from smokestep.backends.jax.lab.keeping import Kept
+from smokestep.backends.jax.lab.normalizing import groups, normalizes
 from smokestep.backends.jax.lab.replies import right
 from smokestep.backends.jax.lab.rerun import Heard, Listener, rerun, stepped
 from smokestep.evidence.alignment import Alignment
@@ -50,6 +51,7 @@ class JaxLab:
     ) -> None:
         self._kept, self._factory, self._trials = kept, factory, list[Trial]()
         self._places: list[tuple[str, int]] = []
+        self._noised: set[int] = set()  # trials whose model is given what was drawn, and draws nothing itself
         turn = turns[complete - 1] if complete else None
         found = modelled(turn) if turn is not None and kept.training.has_batch else []
         batch = dict(batch_arrays(kept.training.batch)) if found else {}
@@ -84,19 +86,21 @@ class JaxLab:
         self, trial: int, edits: Sequence[Edit] = (), *, training: bool = False, seed: int = 0, losses: bool = False
     ) -> Outcome:
         """Run the model again on an edited batch; what the user's code raises is told in the outcome."""
+        seed = 0 if trial in self._noised else seed  # the noise would be another, and the model the same
         heard, error = self._heard(trial, edits, training, seed, everything=False)
         if heard is None:
             return error or Outcome((), NOWHERE)
         found = [
             (f"{i}" if len(heard.model.outputs) > 1 else "", heard.values[n]) for i, n in enumerate(heard.model.outputs)
         ]
-        if not training and _normalizes(heard):
+        if not training and normalizes(heard):
             return Outcome((), NORMALIZED)
         if heard.drew and seed and not self._kept.living():
             raise NotOffered(FLAG)
-        return Outcome(
-            tuple(described(name, array) for name, array in found), drew=heard.drew, handle={"outputs": found}
-        )
+        if heard.noised and not heard.drew:
+            self._noised.add(trial)
+        told = tuple(described(name, array) for name, array in found)
+        return Outcome(told, drew=heard.drew or heard.noised, handle={"outputs": found})
 
     def _heard(
         self, trial: int, edits: Sequence[Edit], training: bool, seed: int, everything: bool
@@ -152,7 +156,7 @@ class JaxLab:
         one, _ = self._heard(trial, edits, False, seeds[0], everything=True)
         other, _ = self._heard(trial, nudged, False, seeds[1], everything=True)
         found = []
-        for first, second in zip(_groups(one), _groups(other), strict=False):
+        for first, second in zip(groups(one), groups(other), strict=False):
             if first[1].name != second[1].name or len(first[1].reads) != len(second[1].reads):
                 break
             if one is None or other is None:
@@ -169,7 +173,7 @@ class JaxLab:
     def stray(self, trial: int, edits: Sequence[Edit], size: int) -> Touch | None:
         """Run the model on `size` samples that are alike: the first operation that gives unlike rows for alike ones."""
         heard, _ = self._heard(trial, edits, False, 0, everything=True)
-        for _, group in _groups(heard):
+        for _, group in groups(heard):
             assert heard is not None
             reads, makes = ([heard.values[n] for n in each if n in heard.values] for each in (group.reads, group.makes))
             same = [
@@ -348,14 +352,6 @@ def _switched(living: Any) -> None:
                 setattr(node, word, value)
 
 
-def _groups(heard: Heard | None) -> Iterator[tuple[int, Group]]:
-    for at in heard.model.inside if heard is not None else ():
-        assert heard is not None
-        group = heard.body.groups[at]
-        if isinstance(group, Group):
-            yield at, group
-
-
 def _plain(array: Any) -> bool:
     return not trees.is_key(array) and array.size > 0
 
@@ -375,26 +371,3 @@ def _touch(heard: Heard, group: Group, reads: Any, makes: Any) -> Touch:
     plain = tuple((key, each) for key, each in group.args.items())
     learned = not counted.isdisjoint(group.reads)
     return Touch(group.name, tuple(reads), tuple(makes), line, own[0] if own else line, "", plain, learned, own)
-
-
-def _normalizes(heard: Heard) -> bool:
-    """Whether the model takes mean and spread over its samples by hand: statistics, of training perhaps."""
-    rows = {heard.body.sketch.avals[n].shape[0] for n in heard.model.inputs if heard.body.sketch.avals[n].shape}
-    means: set[int] = set()
-    for _, group in _groups(heard):
-        shapes = [heard.body.sketch.avals[n].shape for n in group.reads]
-        dims = group.args.get("dim")
-        over = dims == 0 or (isinstance(dims, tuple) and 0 in dims)
-        if group.name == "batch_norm":
-            if "batch statistics" in group.args:
-                return True
-            continue
-        if group.name in ("var", "std") and over and any(s and s[0] in rows for s in shapes):
-            return True
-        if group.name in ("mean", "sum") and over and any(s and s[0] in rows for s in shapes):
-            means.update(group.makes)
-        elif not means.isdisjoint(group.reads):
-            if group.name in ("rsqrt", "sqrt"):
-                return True
-            means.update(m for m in group.makes)
-    return False

@@ -18,7 +18,7 @@ import numpy as np
 from jax._src import core
 
 from smokestep import facts
-from smokestep.backends.jax import frames, running, trees
+from smokestep.backends.jax import frames, keys, running, trees
 from smokestep.backends.jax.frontier import Frontier, frontier
 from smokestep.backends.jax.hooks import Hooks, hooked
 from smokestep.backends.jax.lab.keeping import Kept
@@ -46,6 +46,7 @@ class Heard:
     values: dict[int, Any]
     path: frames.Path
     drew: bool
+    noised: bool = False  # what it was given had been drawn, or worked on with what was
 
 
 @dataclass(slots=True)
@@ -65,6 +66,7 @@ class Listener:
     losses: list[float] = field(default_factory=list)
     waiting: dict[int, float] = field(default_factory=dict)
     moved: dict[int, Any] = field(default_factory=dict)  # arrays computed from the batch, kept alive
+    drawn: dict[int, Any] = field(default_factory=dict)  # arrays that were drawn, or computed from such
     hooks: Hooks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,8 +88,7 @@ class Listener:
             data = self.data(arguments)
             if not marked(closed.jaxpr):
                 outs = list(_kept((id(closed.jaxpr), "plain"), closed, lambda: evaluator(closed))(*arguments))
-                if any(id(each) in self.moved for each in arguments):
-                    self.moved.update({id(out): out for out in outs})
+                self.follow(arguments, outs, "random_bits" in str(closed.jaxpr))
                 return outs
             found = _kept((id(closed.jaxpr), "sketch"), closed, lambda: sketch(closed))
             places = [number for number, step in enumerate(found.steps) if step.body is not None]
@@ -123,6 +124,11 @@ class Listener:
         for each in found.steps[:at]:
             if not moved.isdisjoint(each.operands):
                 moved.update(each.makes)
+        noise = {number for number, each in zip(found.inputs, arguments, strict=True) if id(each) in self.drawn}
+        draws = {each.step for each in keys.uses(found) if each.kind == "draw"}
+        for place, each in enumerate(found.steps[:at]):
+            if place in draws or not noise.isdisjoint(each.operands):
+                noise.update(each.makes)
         body = _kept((id(closed.jaxpr), "body", at), closed, lambda: body_of(step))
         assert step.body is not None
         inputs = {n for n, read in zip(step.body.inputs, step.reads, strict=True) if read in moved}
@@ -148,7 +154,8 @@ class Listener:
         key = (id(closed.jaxpr), "model", at, self.everything, frozenset(inputs))
         run = _kept(key, closed, lambda: jax.jit(compute, compiler_options=quickly()))
         values = dict(zip(wanted, run(*arguments), strict=True))
-        self.heard = Heard(body, model, values, step.path, _draws(closed.jaxpr))
+        noised = not noise.isdisjoint(moved.intersection(step.operands))
+        self.heard = Heard(body, model, values, step.path, _draws(closed.jaxpr), noised)
         raise Caught
 
     def eager(self, primitive: Any, arguments: tuple[Any, ...], params: dict[str, Any], run: Callable[[], Any]) -> Any:
@@ -166,10 +173,14 @@ class Listener:
         if primitive is results_p:
             return list(arguments)
         result = run()
-        if any(id(each) in self.moved for each in arguments):
-            for out in result if primitive.multiple_results else [result]:
-                self.moved[id(out)] = out
+        self.follow(arguments, result if primitive.multiple_results else [result], primitive.name in keys.DRAWS)
         return result
+
+    def follow(self, arguments: Sequence[Any], outs: Sequence[Any], draws: bool) -> None:
+        """What is computed from the batch, or from what was drawn, is remembered."""
+        for known, begins in ((self.moved, False), (self.drawn, draws)):
+            if begins or any(id(each) in known for each in arguments):
+                known.update({id(out): out for out in outs})
 
     def forward(self, arguments: Sequence[Any], params: dict[str, Any]) -> None:
         """A function that is differentiated eagerly."""
@@ -208,7 +219,9 @@ class Listener:
             key = (text, "model", self.everything, frozenset(inputs))
             run = _kept(key, None, lambda: jax.jit(compute, compiler_options=quickly()))
             values = dict(zip(wanted, run(*arguments), strict=True))
-            self.heard = Heard(body, model, values, frames.of_stack(3), "random_bits" in text or "threefry" in text)
+            drew = "random_bits" in text or "threefry" in text
+            noised = any(flag and id(each) in self.drawn for each, flag in zip(arguments, flags, strict=True))
+            self.heard = Heard(body, model, values, frames.of_stack(3), drew, noised)
         raise Caught
 
     def told(self, run: Any, body: Body, model: Frontier, arguments: Sequence[Any]) -> None:
