@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from smokestep.backends.jax import calls, declarations, frames, losses, modes, naming, networks, numbers, trees
+from smokestep.backends.jax import calls, declarations, frames, losses, models, naming, networks, trees
 from smokestep.backends.jax.cells import Backed, Turn
+from smokestep.backends.jax.dropouts import modes_of
 from smokestep.backends.jax.naming import Held, Names, Path, source_of
 from smokestep.backends.jax.probe import most
+from smokestep.backends.jax.ranges import numbers_of
 from smokestep.backends.jax.updates import Update, rescaled, updates
 from smokestep.evidence.flow import Backward, Flow, Graph, Op, Value
 from smokestep.evidence.keys import Keys, Use
@@ -53,6 +55,8 @@ class Assembly:
         """Everything, as evidence."""
         flow = Flow(tuple(self.graphs))
         movements = self._movements()
+        judged = tuple(losses.calls(self.turns, self.graphs))
+        called = models.called(self.turns, self.graphs, judged)
         steps = Steps(
             count=len(self.turns),
             events=self._events(),
@@ -68,9 +72,9 @@ class Assembly:
         return Recording(
             steps=steps,
             flow=flow,
-            losses=Losses(tuple(losses.calls(self.turns, self.graphs))),
-            modes=modes.evidence(self.turns, self.graphs, self.names, self.leaves),
-            numbers=numbers.evidence(self.turns),
+            losses=Losses(judged),
+            modes=modes_of(self.turns, self.graphs, self.names, self.leaves, self.chosen),
+            numbers=numbers_of(self.turns, called, self.training),
             declared=declarations.declared(
                 self.training,
                 self.leaves,
@@ -81,6 +85,7 @@ class Assembly:
             ),
             seconds=self.seconds,
             keys=Keys(tuple(self.uses), True),
+            called=called,
         )
 
     # ── the graph ──────────────────────────────────────────────────────────────────────────────────────────────

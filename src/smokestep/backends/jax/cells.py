@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from smokestep.backends.jax import frames
+from smokestep.backends.jax.notes import Visit
 from smokestep.evidence.flow import Value, ValueKind
 from smokestep.findings import Line
 
@@ -147,3 +148,5 @@ class Turn:
     left: dict[tuple[str, ...], int] = field(default_factory=dict)
     returned: float | None = None
     made_of: dict[int, int] = field(default_factory=dict)  # value -> the Arithmetic that made it, by position
+    visits: list[Visit] = field(default_factory=list)
+    switches: list[tuple[str, bool, Line | None]] = field(default_factory=list)  # class, training, line
