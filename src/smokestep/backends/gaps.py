@@ -13,7 +13,6 @@ from smokestep.findings import NotApplicable, Open
 _VALUES = NotApplicable(
     "in JAX gradients are values that a step computes and uses up; nothing keeps them for the next one"
 )
-_CALLS = Open("what a model is called with is not told apart from the rest of the step in JAX yet")
 _BEGINNINGS = Open("what the parameters held before the first step is not compared in JAX yet")
 _FLAGS = Open("which layers follow `train()` and `eval()` of a module is not tried in JAX yet")
 _LOADERS = NotApplicable("JAX has no data loader of its own")
@@ -67,7 +66,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "step-before-backward": NotApplicable("an update is given its gradients as values, so they were computed before"),
     "swapped-betas": _CLOSED,
     "symmetric-units": _BEGINNINGS,
-    "teacher-dropout": _CALLS,
     "unloadable-state": _TREE,
     "unreached-mode": NotApplicable(
         "Flax NNX refuses modules in plain lists, and layers of Linen and Equinox have no mode of their own to switch"

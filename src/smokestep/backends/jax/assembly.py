@@ -54,13 +54,12 @@ class Assembly:
     def recording(self) -> Recording:
         """Everything, as evidence."""
         flow = Flow(tuple(self.graphs))
-        movements = self._movements()
         judged = tuple(losses.calls(self.turns, self.graphs))
-        called = models.called(self.turns, self.graphs, judged)
+        movements, seen = self._movements(), models.models(self.turns, self.graphs, judged)
         steps = Steps(
             count=len(self.turns),
             events=self._events(),
-            parameters=self._parameters(movements),
+            parameters=self._parameters(seen.owners),
             movements=movements,
             optimizers=self._optimizers(movements),
             losses=tuple(self._loss(turn) for turn in self.turns),
@@ -73,8 +72,8 @@ class Assembly:
             steps=steps,
             flow=flow,
             losses=Losses(judged),
-            modes=modes_of(self.turns, self.graphs, self.names, self.leaves, self.chosen),
-            numbers=numbers_of(self.turns, called, self.training),
+            modes=modes_of(self.turns, self.graphs, self.names, self.leaves, self.chosen, seen.held),
+            numbers=numbers_of(self.turns, seen.flow, self.training),
             declared=declarations.declared(
                 self.training,
                 self.leaves,
@@ -85,7 +84,7 @@ class Assembly:
             ),
             seconds=self.seconds,
             keys=Keys(tuple(self.uses), True),
-            called=called,
+            called=seen.flow,
         )
 
     # ── the graph ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -314,7 +313,7 @@ class Assembly:
                 return float(size) if size else None
         return None
 
-    def _parameters(self, movements: Sequence[Movement]) -> tuple[Parameter, ...]:
+    def _parameters(self, owners: Mapping[str, str]) -> tuple[Parameter, ...]:
         explicit = declarations.everywhere(self.training, self.leaves, self.known)
         found = []
         for path, name in self.names.parameters.items():
@@ -328,6 +327,7 @@ class Assembly:
                     size=math.prod(shape),
                     requires_grad=self._trainable(path),
                     owner=name.rpartition(".")[0],
+                    model=owners.get(name, ""),
                     optimizers=tuple(held.name for held in self.held if path in held.holds),
                     explicit=name in explicit,
                 )

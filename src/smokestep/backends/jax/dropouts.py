@@ -30,10 +30,14 @@ def modes_of(
     names: Any,
     leaves: Mapping[Path, trees.Leaf],
     chosen: Mapping[Path, str],
+    held: Mapping[int, str],
 ) -> Modes:
-    """What is known of the modes of all steps: of normalizations, of dropouts, and of the models that hold these."""
+    """What is known of the modes of all steps: of normalizations, of dropouts, and of the models that hold these.
+
+    `held`: the model of a dropout, by the identity of its note, where that is one which nothing trains.
+    """
     norms = modes.evidence(turns, graphs, names, leaves)
-    rates: dict[str, float] = {}
+    rates: dict[tuple[str, str], float] = {}
     roots: dict[str, None] = {}
     runs: list[Run] = []
     functional: list[FunctionalDropout] = []
@@ -46,17 +50,20 @@ def modes_of(
             if note.side != "dropout" or value < 0 or value not in turn.cells:
                 continue
             line = frames.lines(visit.path)[0]
-            path = f"{note.label}.{note.path or f'dropout at line {line.line if line else 0}'}"
-            rates[path] = max(note.rate, rates.get(path, 0.0))
-            roots.setdefault(note.label)
+            model = held.get(id(visit), "")
+            path = f"{model or note.label}.{note.path or f'dropout at line {line.line if line else 0}'}"
+            rates[path, model] = max(note.rate, rates.get((path, model), 0.0))
             learns = visit.body is not None and (note.active or turn.cells[value].requires_grad)
             learns = learns and (note.active or visit.body not in frozen)
             reaches = value in needed
             runs.append(Run(turn.step, path, note.active, learns, 1, reaches, None, line))
-            runs.append(Run(turn.step, note.label, note.active, learns, 1, reaches, None, outermost(visit) or line))
             functional.append(_called(turn, visit, path, line))
+            if model:
+                continue
+            roots.setdefault(note.label)
+            runs.append(Run(turn.step, note.label, note.active, learns, 1, reaches, None, outermost(visit) or line))
     layers = [
-        *(Layer(path, "dropout", "Dropout", probability=rate) for path, rate in rates.items()),
+        *(Layer(path, "dropout", "Dropout", probability=rate, model=model) for (path, model), rate in rates.items()),
         *(Layer(label, "root", label or "the model") for label in roots),
     ]
     switches = tuple(each for turn in turns for each in turn.switches)

@@ -5,8 +5,9 @@ Kept apart from the flow, whose one call for each differentiated function is wha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+import os.path
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,17 +23,51 @@ PLAIN = "the model"  # what a model that is no module is called
 ROWS = 64  # rows of an input that are compared
 
 
-def called(turns: Sequence[Turn], graphs: Sequence[Graph], losses: Sequence[LossCall]) -> Flow:
-    """The graphs, with the calls of models in place of their own."""
-    found = []
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The graphs with the calls of models. `owners`: of models that nothing trains, by parameter; `held`: the same, by
+    the identity of the note of a dropout in them."""
+
+    flow: Flow
+    owners: Mapping[str, str]
+    held: Mapping[int, str]
+
+
+def models(turns: Sequence[Turn], graphs: Sequence[Graph], losses: Sequence[LossCall]) -> Models:
+    """What is known of the models in a recording."""
+    found, owners, held = [], dict[str, str](), dict[int, str]()
+    trained = {v.name for graph in graphs for v in graph.values.values() if v.kind == "parameter" and v.requires_grad}
     for turn, graph in zip(turns, graphs, strict=True):
         graph = _whole(turn, graph)
         seen = list(_modules(turn, graph))
-        within = {body for body, _ in seen}
+        within = {each.body for each, _ in seen}
+        modules = []
+        for visits, call in seen:
+            own = _parameters(graph, call)
+            if own and not own & trained and not call.grad:
+                name = f"{call.model} ({_common(own)})"
+                call = replace(call, model=name)
+                owners.update(dict.fromkeys(own, name))
+                held.update({id(each): name for each in visits.dropouts})
+            modules.append(call)
         plain = list(_plain(turn, graph, within, [each for each in losses if each.step == graph.step]))
-        ordered = sorted([*(call for _, call in seen), *plain], key=lambda call: call.index)
+        ordered = sorted([*modules, *plain], key=lambda call: call.index)
         found.append(replace(graph, calls=tuple(each for each in ordered if not _beside(graph, each))))
-    return Flow(tuple(found))
+    return Models(Flow(tuple(found)), owners, held)
+
+
+def _parameters(graph: Graph, call: Call) -> set[str]:
+    """The parameters that a call works with."""
+    inputs = {value for _, value in call.inputs}
+    between = graph.backward_of(call.outputs, lambda op: inputs.isdisjoint(op.makes))
+    values = [graph.values[value] for value in between if value in graph.values]
+    return {value.name for value in values if value.kind == "parameter" and value.name}
+
+
+def _common(names: Collection[str]) -> str:
+    """The part of the tree that all of these lie in."""
+    paths = [name.split(".")[:-1] or [name] for name in sorted(names)]
+    return ".".join(os.path.commonprefix(paths)) or sorted(names)[0]
 
 
 def _whole(turn: Turn, graph: Graph) -> Graph:
@@ -62,21 +97,41 @@ def _told(cell: Cell) -> Value:
     return cell.told(cell.name, cell.kind)
 
 
-def pairs(turn: Turn) -> Iterator[tuple[Visit, Visit]]:
-    """What each module was given, and what it gave."""
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """One call of a module by its notes: what it was given, what it gave, and the dropouts in it."""
+
+    given: Visit
+    gave: Visit
+    dropouts: tuple[Visit, ...]
+
+    @property
+    def body(self) -> int | None:
+        """The differentiated function it was called in."""
+        return self.given.body
+
+
+def visits_of(turn: Turn) -> Iterator[Visits]:
+    """Every call of a module in a step."""
     given: Visit | None = None
+    inner: list[Visit] = []
     for visit in turn.visits:
-        if visit.note.side == "given":
+        if visit.note.side == "dropout":
+            inner.append(visit)
+        elif visit.note.side == "given":
             given = visit
-        elif visit.note.side == "gave":
-            if given is not None and given.note.label == visit.note.label and given.body == visit.body:
-                yield given, visit
-            given = None
+        else:
+            alike = (visit.note.label, visit.body)
+            if given is not None and (given.note.label, given.body) == alike:
+                mine = tuple(each for each in inner if (each.note.label, each.body) == alike)
+                yield Visits(given, visit, mine)
+            given, inner = None, []
 
 
-def _modules(turn: Turn, graph: Graph) -> Iterator[tuple[int | None, Call]]:
+def _modules(turn: Turn, graph: Graph) -> Iterator[tuple[Visits, Call]]:
     made = {value for op in graph.ops for value in op.makes}
-    for given, gave in pairs(turn):
+    for each in visits_of(turn):
+        given, gave = each.given, each.gave
         inputs = tuple((n, v) for n, v in zip(given.note.names, given.values, strict=True) if v >= 0)
         outputs = tuple(dict.fromkeys(v for v in gave.values if v >= 0))
         if not inputs or not outputs or len(outputs) < len(set(gave.values)):
@@ -85,7 +140,7 @@ def _modules(turn: Turn, graph: Graph) -> Iterator[tuple[int | None, Call]]:
             continue  # it differentiated something itself, and gives what came of it
         note = given.note
         yield (
-            given.body,
+            each,
             Call(
                 step=graph.step,
                 index=max(outputs),
@@ -93,7 +148,7 @@ def _modules(turn: Turn, graph: Graph) -> Iterator[tuple[int | None, Call]]:
                 inputs=inputs,
                 outputs=outputs,
                 line=frames.lines(given.path)[0],
-                grad=given.body is not None,
+                grad=given.body is not None and any(turn.cells[v].requires_grad for v in outputs),
                 spread=tuple(spread(turn.cells[v]) for v in outputs),
                 varied=any(varies(turn.cells[v]) for _, v in inputs),
                 definition=frames.line_of(*note.definition) if note.definition else None,
