@@ -14,7 +14,6 @@ _VALUES = NotApplicable(
     "in JAX gradients are values that a step computes and uses up; nothing keeps them for the next one"
 )
 _BEGINNINGS = Open("what the parameters held before the first step is not compared in JAX yet")
-_FLAGS = Open("which layers follow `train()` and `eval()` of a module is not tried in JAX yet")
 _LOADERS = NotApplicable("JAX has no data loader of its own")
 _SCHEDULES = NotApplicable("an Optax schedule counts the updates itself: there is no call of its own to misplace")
 _SHIFTED = Open("a target that is the input shifted in time is not recognised in JAX yet")
@@ -49,7 +48,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "missing-nonlinearity": Open("layers written as `x @ w + b` are not told from other products in JAX yet"),
     "mutated-input": NotApplicable("JAX arrays are never changed in place"),
     "order-blind": Open("what embeds tokens, and what gives them a position, is not recognised in JAX yet"),
-    "overridden-train": _FLAGS,
     "padded-loss": _PADDED,
     "padded-mismatch": _PADDED,
     "padding-leak": _PADDED,

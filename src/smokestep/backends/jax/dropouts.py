@@ -102,6 +102,7 @@ def _called(turn: Turn, visit: Visit, path: str, line: Line | None) -> Functiona
     """A call of a dropout, as of a function: whether its flag is written out, whatever the mode."""
     note = visit.note
     fixed = note.explicit is False and line is not None and switched_on(line.file, line.line)
+    fixed = fixed and not any(_other(frame) for frame in frames.calls(visit.path)[0])
     return FunctionalDropout(
         step=turn.step,
         line=line,
@@ -112,6 +113,12 @@ def _called(turn: Turn, visit: Visit, path: str, line: Line | None) -> Functiona
         guarded=line is None or asks_mode(line.file, line.line),
         probability=note.rate,
     )
+
+
+def _other(frame: frames.Frame) -> bool:
+    """Whether a frame is the call of another layer of a library's, which handed its own flag on."""
+    name = frame.function
+    return bool(frames.library(frame.file)) and name.endswith(".__call__") and "Dropout" not in name
 
 
 @cache

@@ -11,7 +11,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -56,7 +56,8 @@ def wrapped(hooks: Hooks) -> Iterator[None]:
 def _interceptor(hooks: Hooks, running: _Running) -> Callable[..., Any]:
     def intercept(next_fun: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
         module = context.module
-        if module.is_initializing() or context.method_name == "setup":
+        scope = module.scope
+        if scope is None or scope.get_flag("initializing", False) or context.method_name == "setup":
             return next_fun(*args, **kwargs)
         return around(hooks, running, module, context.method_name, args, kwargs, next_fun)
 
@@ -69,9 +70,13 @@ def _classes(stack: ExitStack, base: type, hooks: Hooks, running: _Running) -> N
             continue
         own = kind.__module__.startswith(LIBRARIES)
         for name, method in list(vars(kind).items()):
-            plain = inspect.isfunction(method) or type(method).__name__ == "_wrap_method"
-            if name == "__call__" or (plain and not own and not name.startswith("_")):
+            users = not own and inspect.isfunction(method) and not name.startswith("_") and _of_user(method)
+            if name == "__call__" or users:
                 _put(stack, kind, name, _noting(hooks, running, name, method))
+
+
+def _of_user(method: Any) -> bool:
+    return frames.kind_of_file(inspect.unwrap(method).__code__.co_filename) == frames.USER
 
 
 def _put(stack: ExitStack, kind: type, name: str, method: Any) -> None:
@@ -124,18 +129,17 @@ def around(
     if is_dropout(type(module)):
         result = call(*args, **kwargs)
         if method == "__call__":
-            _note_dropout(running.root, module, args, kwargs, result)
+            with suppress(Exception):  # what cannot be told is not noted
+                _note_dropout(running.root, module, args, kwargs, result)
         return result
     if running.root is not None:
         return call(*args, **kwargs)
     running.root = module
     try:
-        note = _given(module, args, kwargs) if method == "__call__" else None
         result = call(*args, **kwargs)
-        gave = list(_arrays(result)) if note is not None else []
-        if note is not None and gave and all(each is not None for each in gave):
-            _bind(note[0], note[1])
-            _bind(Note("gave", type(module).__name__), gave)
+        if method == "__call__":
+            with suppress(Exception):  # a transformation that knows nothing of notes
+                _note_call(module, args, kwargs, result)
         return result
     finally:
         running.root = None
@@ -146,11 +150,11 @@ def is_dropout(kind: type) -> bool:
     return any(each.__name__ in DROPOUTS and each.__module__.startswith(LIBRARIES) for each in kind.__mro__)
 
 
-def _bind(note: Note, arrays: list[Any]) -> None:
-    try:
-        note_p.bind(*arrays, note=note)
-    except Exception:  # a transformation that knows nothing of notes: then none is taken
-        return
+def _note_call(module: Any, args: Any, kwargs: Any, result: Any) -> None:
+    given, gave = _given(module, args, kwargs), list(_arrays(result))
+    if given is not None and gave and all(each is not None for each in gave):
+        note_p.bind(*given[1], note=given[0])
+        note_p.bind(*gave, note=Note("gave", type(module).__name__))
 
 
 def _given(module: Any, args: Any, kwargs: Any) -> tuple[Note, list[Any]] | None:
@@ -231,7 +235,7 @@ def _note_dropout(root: Any, module: Any, args: Any, kwargs: Any, result: Any) -
         explicit=explicit if isinstance(explicit, bool) else None,
         training=not own if isinstance(own, bool) else True,
     )
-    _bind(note, [given])
+    note_p.bind(given, note=note)
 
 
 def _place(root: Any, module: Any) -> str:
