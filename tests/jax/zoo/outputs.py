@@ -97,6 +97,23 @@ def training_plain_rescaled_tanh():
     return optax_training(params, loss_fn, images(), output_range=(0, 1))
 
 
+def training_plain_actions_within_bounds():
+    """A policy's tanh, stretched to the bounds of each action, which are arrays."""
+    lecun = jax.nn.initializers.lecun_normal()
+    params = {"w1": lecun(jax.random.key(0), (8, 16)), "w2": lecun(jax.random.key(1), (16, 2))}
+    low, high = jnp.array([0.0, 0.2]), jnp.array([1.0, 0.8])
+
+    def policy(params, x):
+        squashed = jnp.tanh(jax.nn.relu(x @ params["w1"]) @ params["w2"])
+        return low + (high - low) * (squashed + 1.0) / 2.0
+
+    def loss_fn(params, x):
+        hidden = jax.nn.relu(x @ params["w1"])
+        return jnp.mean((policy(params, x) - x[:, :2]) ** 2) + 1e-3 * jnp.mean(jnp.abs(hidden))
+
+    return optax_training(params, loss_fn, images(), output_range=(0, 1))
+
+
 def training_linen_standardised_by_the_loss():
     """The outputs keep their promise, and the loss compares them in other units."""
 

@@ -45,7 +45,7 @@ def models(turns: Sequence[Turn], graphs: Sequence[Graph], losses: Sequence[Loss
         for visits, call in seen:
             own = _parameters(graph, call)
             if own and not own & trained and not call.grad:
-                name = f"{call.model} ({_common(own)})"
+                name = f"{call.model} ({_common(own) or 'not trained'})"
                 call = replace(call, model=name)
                 owners.update(dict.fromkeys(own, name))
                 held.update({id(each): name for each in visits.dropouts})
@@ -65,9 +65,8 @@ def _parameters(graph: Graph, call: Call) -> set[str]:
 
 
 def _common(names: Collection[str]) -> str:
-    """The part of the tree that all of these lie in."""
-    paths = [name.split(".")[:-1] or [name] for name in sorted(names)]
-    return ".".join(os.path.commonprefix(paths)) or sorted(names)[0]
+    """The part of the tree that all of these lie in, "" if that is the whole tree."""
+    return ".".join(os.path.commonprefix([name.split(".")[:-1] for name in sorted(names)]))
 
 
 def _whole(turn: Turn, graph: Graph) -> Graph:

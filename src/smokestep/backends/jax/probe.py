@@ -107,10 +107,11 @@ def plain(body: Body) -> set[int]:
 
 
 def after(found: Sketch, groups: Sequence[Group | Step], values: set[int]) -> set[int]:
-    """What models are given and give, and what each entry of it becomes on its own before anything else is read."""
+    """What models are given and give, and what each entry of it becomes then, one by one."""
     for group in groups:
-        if isinstance(group, Group) and group.kind != "loss" and len(group.reads) == 1 and group.reads[0] in values:
-            before = found.avals[group.reads[0]]
+        own = [read for read in group.reads if read in values] if isinstance(group, Group) else []
+        if isinstance(group, Group) and group.kind != "loss" and len(own) == 1:
+            before = found.avals[own[0]]
             values.update(m for m in group.makes if floating(found.avals[m]) and found.avals[m].shape == before.shape)
     return values
 

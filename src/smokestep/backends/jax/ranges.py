@@ -1,7 +1,7 @@
 """Ranges: between which numbers the outputs of a model lie, beside what was promised for them.
 
-Where a model ends is the user's to say. So where one leaves the promised range, what each of its entries becomes on its
-own before anything else is read (a sigmoid, a rescaling) may keep the promise in its stead.
+Where a model ends is the user's to say. So where one leaves the promised range, what each of its entries becomes by
+itself (a sigmoid, a rescaling) may keep the promise in its stead.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from smokestep.backends.jax import numbers
 from smokestep.backends.jax.cells import Turn
-from smokestep.backends.jax.models import final
+from smokestep.backends.jax.models import PLAIN, final
 from smokestep.evidence.flow import Flow, Graph
 from smokestep.evidence.numbers import Numbers, Output
 
@@ -33,7 +33,11 @@ def outputs(turns: Sequence[Turn], called: Flow, training: Any) -> Iterator[Outp
     single = isinstance(promised, tuple) and not isinstance(promised[0], (tuple, list))
     for turn, graph in zip(turns, called.graphs, strict=True):
         for call in final(graph.calls, graph):
+            if call.model == PLAIN and (graph.opaque or (single and len(call.outputs) > 1)):
+                continue  # what lies within, or which of the values is meant, is not known
             for index, value in enumerate(call.outputs):
+                if call.model == PLAIN and not graph.values[value].shape:
+                    continue
                 interval = promised if single else promised[index] if index < len(promised) else None
                 told = interval and next(_kept(turn, graph, value, interval), None)
                 if told is not None:
@@ -45,6 +49,7 @@ def _kept(turn: Turn, graph: Graph, value: int, interval: Interval) -> Iterator[
     own = _range(turn, value)
     if own is None:
         return
+    data = graph.forward_of(v.id for v in graph.sources("input") if v.name.startswith("batch"))
     ahead, seen = [value], {value}
     while ahead:
         each = ahead.pop(0)
@@ -52,11 +57,17 @@ def _kept(turn: Turn, graph: Graph, value: int, interval: Interval) -> Iterator[
         if found is not None and _within(found, interval):
             yield found
         for op in graph.readers().get(each, ()):
-            if len(op.reads) == 1 and op.grad:
+            others = [read for read in op.reads if read != each]
+            if op.grad and not any(_joins(graph, read, data) for read in others):
                 made = [m for m in op.makes if m in graph.values and m not in seen]
                 ahead += [m for m in made if graph.values[m].shape == graph.values[each].shape]
                 seen.update(made)
     yield own
+
+
+def _joins(graph: Graph, value: int, data: frozenset[int]) -> bool:
+    """Whether a value is data, or was learned: no bound or scale that is the same for all."""
+    return value in data or value not in graph.values or graph.values[value].requires_grad
 
 
 def _range(turn: Turn, value: int) -> tuple[float, float] | None:
