@@ -50,6 +50,7 @@ class Recording:
     beginnings: Beginnings = Beginnings()
     feeds: Feeds = Feeds()
     keys: Keys = Keys()
+    called: Flow | None = None  # the flow with the calls of models, where they are kept apart from it
 
     @property
     def complete(self) -> int:
@@ -74,6 +75,7 @@ class Recording:
                 losses=self.steps.losses[:count],
             ),
             flow=replace(self.flow, graphs=within(self.flow.graphs)),
+            called=self.called and replace(self.called, graphs=within(self.called.graphs)),
             losses=replace(self.losses, calls=within(self.losses.calls)),
             modes=replace(
                 self.modes,

@@ -23,6 +23,7 @@ TORCH = re.compile(
 )
 # What JAX never says: verdicts without a finding, names of experiments, tables of names of operations.
 SILENT = (
+    "has another meaning than PyTorch's: `model.train()` and `model.eval()` call it, and switch nothing",
     "no model of the user's was called with a tensor",
     "train() and eval() called, and one call made to see which layers they reach",
 )

@@ -13,10 +13,7 @@ from smokestep.findings import NotApplicable, Open
 _VALUES = NotApplicable(
     "in JAX gradients are values that a step computes and uses up; nothing keeps them for the next one"
 )
-_CALLS = Open("what a model is called with is not told apart from the rest of the step in JAX yet")
 _BEGINNINGS = Open("what the parameters held before the first step is not compared in JAX yet")
-_DROPOUTS = Open("a dropout that is switched off leaves no trace in a JAX program, so its mode is not seen yet")
-_FLAGS = Open("which layers follow `train()` and `eval()` of a module is not tried in JAX yet")
 _LOADERS = NotApplicable("JAX has no data loader of its own")
 _SCHEDULES = NotApplicable("an Optax schedule counts the updates itself: there is no call of its own to misplace")
 _SHIFTED = Open("a target that is the input shifted in time is not recognised in JAX yet")
@@ -32,8 +29,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "cleared-gradients": _VALUES,
     "closure-without-backward": NotApplicable("no JAX optimizer asks for a closure"),
     "compiled-mismatch": Open("the compiled step is not compared with one that is not in JAX yet"),
-    "constant-input": _CALLS,
-    "constant-output": _CALLS,
     "constant-penalty": NotApplicable("a derivative within a loss is differentiated like everything else"),
     "dead-units": Open("which layer the units of an activation belong to is not told in JAX yet"),
     "early-scheduler": _SCHEDULES,
@@ -43,7 +38,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "growing-graph": NotApplicable("in JAX a result holds no history that could grow"),
     "half-epsilon": _CLOSED,
     "identical-twins": _BEGINNINGS,
-    "ignored-input": _CALLS,
     "inverted-mask": _PADDED,
     "irreproducible": Open("two trainings that are built alike are not compared in JAX yet"),
     "loose-loading": NotApplicable("a tree of other structure cannot be loaded loosely into a JAX state"),
@@ -53,8 +47,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "missing-nonlinearity": Open("layers written as `x @ w + b` are not told from other products in JAX yet"),
     "mutated-input": NotApplicable("JAX arrays are never changed in place"),
     "order-blind": Open("what embeds tokens, and what gives them a position, is not recognised in JAX yet"),
-    "out-of-range": Open("the range of what a model gives is not measured in JAX yet"),
-    "overridden-train": _FLAGS,
     "padded-loss": _PADDED,
     "padded-mismatch": _PADDED,
     "padding-leak": _PADDED,
@@ -68,11 +60,8 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "stale-gradients": _VALUES,
     "stale-optimizer": NotApplicable("an Optax optimizer holds no parameters: they are handed to it at each update"),
     "step-before-backward": NotApplicable("an update is given its gradients as values, so they were computed before"),
-    "stuck-dropout": _DROPOUTS,
     "swapped-betas": _CLOSED,
     "symmetric-units": _BEGINNINGS,
-    "teacher-dropout": _CALLS,
-    "trained-in-eval": _DROPOUTS,
     "unloadable-state": _TREE,
     "unreached-mode": NotApplicable(
         "Flax NNX refuses modules in plain lists, and layers of Linen and Equinox have no mode of their own to switch"

@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from smokestep.evidence.called import Called
 from smokestep.evidence.flow import Call, Flow, Graph
 from smokestep.evidence.paths import SHAPE_ONLY
 from smokestep.findings import Line
@@ -49,10 +50,10 @@ class Inputs:
     @classmethod
     def gather(cls, world: World, of: Of) -> Inputs:
         """Derived from the graphs of the recorded steps."""
-        return read(of(Flow))
+        return read(of(Called))
 
 
-def read(flow: Flow) -> Inputs:
+def read(flow: Flow | Called) -> Inputs:
     """What each model reads, over all graphs."""
     calls: defaultdict[str, list[tuple[Graph, Call]]] = defaultdict(list)
     for graph in flow.graphs:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from smokestep.backends.jax import calls, declarations, frames, losses, modes, naming, networks, numbers, trees
+from smokestep.backends.jax import calls, declarations, frames, losses, models, naming, networks, trees
 from smokestep.backends.jax.cells import Backed, Turn
+from smokestep.backends.jax.dropouts import modes_of
 from smokestep.backends.jax.naming import Held, Names, Path, source_of
 from smokestep.backends.jax.probe import most
+from smokestep.backends.jax.ranges import numbers_of
 from smokestep.backends.jax.updates import Update, rescaled, updates
 from smokestep.evidence.flow import Backward, Flow, Graph, Op, Value
 from smokestep.evidence.keys import Keys, Use
@@ -52,11 +54,12 @@ class Assembly:
     def recording(self) -> Recording:
         """Everything, as evidence."""
         flow = Flow(tuple(self.graphs))
-        movements = self._movements()
+        judged = tuple(losses.calls(self.turns, self.graphs))
+        movements, seen = self._movements(), models.models(self.turns, self.graphs, judged)
         steps = Steps(
             count=len(self.turns),
             events=self._events(),
-            parameters=self._parameters(movements),
+            parameters=self._parameters(seen.owners),
             movements=movements,
             optimizers=self._optimizers(movements),
             losses=tuple(self._loss(turn) for turn in self.turns),
@@ -68,9 +71,9 @@ class Assembly:
         return Recording(
             steps=steps,
             flow=flow,
-            losses=Losses(tuple(losses.calls(self.turns, self.graphs))),
-            modes=modes.evidence(self.turns, self.graphs, self.names, self.leaves),
-            numbers=numbers.evidence(self.turns),
+            losses=Losses(judged),
+            modes=modes_of(self.turns, self.graphs, self.names, self.leaves, self.chosen, seen.held),
+            numbers=numbers_of(self.turns, seen.flow, self.training),
             declared=declarations.declared(
                 self.training,
                 self.leaves,
@@ -81,6 +84,7 @@ class Assembly:
             ),
             seconds=self.seconds,
             keys=Keys(tuple(self.uses), True),
+            called=seen.flow,
         )
 
     # ── the graph ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -309,7 +313,7 @@ class Assembly:
                 return float(size) if size else None
         return None
 
-    def _parameters(self, movements: Sequence[Movement]) -> tuple[Parameter, ...]:
+    def _parameters(self, owners: Mapping[str, str]) -> tuple[Parameter, ...]:
         explicit = declarations.everywhere(self.training, self.leaves, self.known)
         found = []
         for path, name in self.names.parameters.items():
@@ -323,6 +327,7 @@ class Assembly:
                     size=math.prod(shape),
                     requires_grad=self._trainable(path),
                     owner=name.rpartition(".")[0],
+                    model=owners.get(name, ""),
                     optimizers=tuple(held.name for held in self.held if path in held.holds),
                     explicit=name in explicit,
                 )

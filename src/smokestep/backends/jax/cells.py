@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from smokestep.backends.jax import frames
+from smokestep.backends.jax.notes import Visit
 from smokestep.evidence.flow import Value, ValueKind
 from smokestep.findings import Line
 
@@ -148,3 +149,5 @@ class Turn:
     returned: float | None = None
     given: list[int] = field(default_factory=list)  # the arrays of the batch, read or not
     made_of: dict[int, int] = field(default_factory=dict)  # value -> the Arithmetic that made it, by position
+    visits: list[Visit] = field(default_factory=list)
+    switches: list[tuple[str, bool, Line | None]] = field(default_factory=list)  # class, training, line

@@ -18,6 +18,8 @@ from jax._src import api, core, pjit
 from jax._src.interpreters import ad
 
 from smokestep.backends.jax.markers import APART, backward_p, forward_p, results_p
+from smokestep.backends.jax.wrapping import wrapped
+from smokestep.findings import Line
 from smokestep.world import NotOffered
 
 VERSIONS = "0.10.2"
@@ -32,13 +34,14 @@ class Hooks:
     """What a recorder wants to be told. `busy`: the recorder itself is computing, so nothing is its concern.
 
     `jit(jaxpr, arguments, name)` gives the results of a compiled call, None to let JAX run it. `eager(primitive,
-    arguments, params, run)` runs one eager operation.
+    arguments, params, run)` runs one eager operation. `switch(class, training, line)`: a module's mode was set.
     """
 
     jit: Callable[[Any, list[Any], str], list[Any] | None]
     eager: Callable[[Any, tuple[Any, ...], dict[str, Any], Callable[[], Any]], Any]
     opaque: Callable[[str], None]
     evaluate: Callable[[Any], Callable[..., list[Any]]]
+    switch: Callable[[str, bool, Line | None], None]
     busy: int = 0
     clean: int = 0  # within the tracing of a differentiated function
     keys: dict[int, int] = field(default_factory=dict)  # id of the linear program -> key of its marker
@@ -134,7 +137,7 @@ def hooked(hooks: Hooks) -> Iterator[None]:
     core.EvalTrace.process_primitive = _eager
     jax.stages.Compiled.__call__ = _ahead
     try:
-        with _context("smokestep"):
+        with _context("smokestep"), wrapped(hooks):
             yield
     finally:
         ad.linearize, api._vjp3_bwd, pjit._run_python_pjit = linearize, bwd, run

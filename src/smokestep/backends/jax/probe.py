@@ -22,6 +22,7 @@ from smokestep.backends.jax.sketch import MARKERS, Plain, Sketch, Step, floating
 
 SMALL = 1 << 14  # entries up to which a value is brought back whole to be measured
 KEPT = 1 << 18  # entries of a value that is brought back whole
+NOTED = 1 << 22  # the same, of what a model is given and gives
 
 
 @dataclass(slots=True)
@@ -86,8 +87,39 @@ def body_of(step: Step) -> Body:
         keep.update((*group.reads, *group.makes, *(() if scores is None else (scores,))))
     keep.update(each for each in inner.outputs if not isinstance(each, Plain))
     body.drawn = keys.uses(inner)
-    body.kept = [v for v in sorted(keep) if measurable(inner.avals[v]) and _size(inner.avals[v]) <= KEPT]
+    body.kept = _kept(inner, keep, after(inner, body.groups, noted(inner) or plain(body)))
     return body
+
+
+def _kept(found: Sketch, keep: set[int], beside: set[int]) -> list[int]:
+    some = {value for value in keep if _size(found.avals[value]) <= KEPT}
+    some |= {value for value in beside if _size(found.avals[value]) <= NOTED}
+    return [value for value in sorted(some) if measurable(found.avals[value])]
+
+
+def noted(found: Sketch) -> set[int]:
+    """What models are given and give."""
+    reads = (read for each in found.notes if each.note.side != "dropout" for read in each.reads)
+    return {read for read in reads if not isinstance(read, Plain)}
+
+
+def plain(body: Body) -> set[int]:
+    """What a model that is no module is given and gives, as far as the program itself says."""
+    from smokestep.backends.jax.frontier import frontier  # it reads bodies
+
+    data = {n for n in body.sketch.inputs[body.step.params["counted"] :] if getattr(body.sketch.avals[n], "shape", ())}
+    model = frontier(body, data)
+    return {*model.inputs, *model.outputs} if model is not None else set()
+
+
+def after(found: Sketch, groups: Sequence[Group | Step], values: set[int]) -> set[int]:
+    """What models are given and give, and what each entry of it becomes then, one by one."""
+    for group in groups:
+        own = [read for read in group.reads if read in values] if isinstance(group, Group) else []
+        if isinstance(group, Group) and group.kind != "loss" and len(own) == 1:
+            before = found.avals[own[0]]
+            values.update(m for m in group.makes if floating(found.avals[m]) and found.avals[m].shape == before.shape)
+    return values
 
 
 ACTIVATIONS = frozenset("relu sigmoid tanh relu6 hard_tanh hard_sigmoid".split())
@@ -179,7 +211,7 @@ class Probe:
             if isinstance(group, Group) and group.kind == "loss"
             for value in (*group.reads, *group.makes)
         }
-        self.kept = [v for v in sorted(keep) if measurable(found.avals[v]) and _size(found.avals[v]) <= KEPT]
+        self.kept = _kept(found, keep, noted(found))
         self.drawn = keys.uses(found)
         self.direct = self._direct()
         self._run = jax.jit(self._compute, compiler_options=quickly())

@@ -19,10 +19,12 @@ from smokestep.backends.jax.cells import Cell, Differentiation, Turn
 from smokestep.backends.jax.groups import Group, grouped
 from smokestep.backends.jax.hooks import Hooks
 from smokestep.backends.jax.markers import backward_p, forward_p, results_p
+from smokestep.backends.jax.notes import note_p
 from smokestep.backends.jax.probe import Measured, gradients_told, most
 from smokestep.backends.jax.programs import compiled, eager_body, evaluator, felt_compiled, probe_of
 from smokestep.backends.jax.sketch import Plain, Sketch, Step, _file, floating, marked
 from smokestep.evidence.keys import Use
+from smokestep.findings import Line
 
 
 class Recorder:
@@ -41,7 +43,7 @@ class Recorder:
         self.runs: dict[int, Differentiation] = {}
         self.batch: list[tuple[str, Any]] = []
         self.uses: list[Use] = []
-        self.hooks = Hooks(self.jit, self.eager, self.opaque, evaluator)
+        self.hooks = Hooks(self.jit, self.eager, self.opaque, evaluator, self.switch)
 
     # ── the bounds of a step ───────────────────────────────────────────────────────────────────────────────────
     def begin(self, name: str, state: dict[tuple[str, ...], trees.Leaf], batch: Sequence[tuple[str, Any]]) -> None:
@@ -112,6 +114,11 @@ class Recorder:
         if self.turn is not None:
             self.turn.opaque.append((name, frames.lines(frames.of_stack(2))[0]))
 
+    def switch(self, label: str, training: bool, line: Line | None) -> None:
+        """A module was put into training or evaluation mode."""
+        if self.turn is not None:
+            self.turn.switches.append((label, training, line))
+
     def jit(self, closed: Any, arguments: list[Any], name: str) -> list[Any] | None:
         """A compiled call."""
         place = frames.library(_file(closed))
@@ -163,6 +170,11 @@ class Recorder:
             outs = self._passed(arguments)
             self._results(outs, params)
             return outs
+        if primitive is note_p:
+            self.flush()
+            with self.hooks.apart():
+                telling.tell_note(self, params["note"], arguments, path)
+            return []
         result = run()
         outs = list(result) if primitive.multiple_results else [result]
         if not outs or primitive.name == "stage":

@@ -16,6 +16,7 @@ from jax._src import core, source_info_util
 
 from smokestep.backends.jax import frames
 from smokestep.backends.jax.markers import APART, backward_p, forward_p, results_p
+from smokestep.backends.jax.notes import Note, note_p
 from smokestep.backends.jax.vocabulary import PRIMITIVES, of_jit
 
 NORMALISES = frozenset({"softmax", "log_softmax", "logsumexp"})
@@ -66,6 +67,15 @@ class Step:
 MARKERS = (forward_p.name, backward_p.name, results_p.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A note in a program: the values it is about, and where it was taken."""
+
+    note: Note
+    reads: tuple[Read, ...]
+    path: frames.Path
+
+
 @dataclass(slots=True)
 class Sketch:
     """A flat program. `avals[n]` is the type of value n; inputs come first, then `constants` with their arrays."""
@@ -77,6 +87,7 @@ class Sketch:
     constants: dict[int, Any] = field(default_factory=dict)
     effects: bool = False
     text: str = ""
+    notes: list[Noted] = field(default_factory=list)
 
     def new(self, aval: Any) -> int:
         """A further value."""
@@ -144,6 +155,9 @@ class _Layout:
             made = self.makes(eqn, env)
             call = _later(params["counted"])
             self.add(Step("backward", name, reads, made, call, path, module, dict(params)))
+        elif eqn.primitive is note_p:
+            if APART not in module:
+                self.sketch.notes.append(Noted(params["note"], reads, path))
         elif eqn.primitive is results_p:
             made = self.makes(eqn, env)
             self.add(Step("results", name, reads, made, lambda *args: args, path, module, dict(params)))

@@ -12,7 +12,8 @@ from smokestep.backends.jax import frames, trees
 from smokestep.backends.jax.arrays import key_of
 from smokestep.backends.jax.cells import Arithmetic, Backed, Differentiation, Gradient, Made
 from smokestep.backends.jax.groups import Group
-from smokestep.backends.jax.probe import Body, Measured, Probe, Ran
+from smokestep.backends.jax.notes import Note, Visit
+from smokestep.backends.jax.probe import NOTED, Body, Measured, Probe, Ran
 from smokestep.backends.jax.sketch import Plain, Sketch, Step, floating
 from smokestep.evidence.keys import Use
 
@@ -42,6 +43,7 @@ def tell_unit(rec: Recorder, probe: Probe, arguments: Sequence[Any], ran: Ran, p
         else:
             table, cts = ran.backwards.get(number, ({}, []))
             tell_gradients(rec, group, ids, runs.get(group.params["key"]), table, ran.own, found, (*group.path, *path))
+    tell_notes(rec, found, ids, ran.own, path, None)
     tell_drawn(rec, drawn, ids)
     for read, out in zip(found.outputs, ran.outputs, strict=True):
         if not isinstance(read, Plain) and read in ids and trees.is_array(out):
@@ -165,6 +167,7 @@ def tell_body(
     for number in found.inputs:
         if number in measured.whole:
             turn.cells[ids[number]].whole = measured.whole[number]
+    tell_notes(rec, found, ids, measured, path, index)
     tell_drawn(rec, drawn, ids)
     outputs = {place: ids.get(each, -1) for place, each in enumerate(found.outputs) if not isinstance(each, Plain)}
     run = Differentiation(index, params["key"], line, path, ids, tuple(primals), params["names"], roots, body)
@@ -172,6 +175,29 @@ def tell_body(
     turn.forwards.append(run)
     rec.runs[params["key"]] = run
     return run
+
+
+def tell_notes(
+    rec: Recorder, found: Sketch, ids: dict[int, int], measured: Measured, outer: frames.Path, body: int | None
+) -> None:
+    """Tell the notes of a program, and the whole values that they are about."""
+    assert rec.turn is not None
+    for each in found.notes:
+        values = tuple(-1 if isinstance(read, Plain) else ids.get(read, -1) for read in each.reads)
+        for read, value in zip(each.reads, values, strict=True):
+            if value >= 0 and not isinstance(read, Plain) and read in measured.whole:
+                rec.turn.cells[value].whole = measured.whole[read]
+        rec.turn.visits.append(Visit(each.note, values, (*each.path, *outer), body))
+
+
+def tell_note(rec: Recorder, note: Note, arrays: Sequence[Any], path: frames.Path) -> None:
+    """Tell a note that is taken outside of any program."""
+    assert rec.turn is not None
+    values = tuple(rec.value_of(each) for each in arrays)
+    for value, array in zip(values, arrays, strict=True):
+        if note.side != "dropout" and 0 < array.size <= NOTED:
+            rec.turn.cells[value].whole = np.asarray(array)
+    rec.turn.visits.append(Visit(note, values, path))
 
 
 def tell_keys(rec: Recorder, found: Sketch, measured: Measured, outer: frames.Path) -> dict[int, int]:

@@ -84,8 +84,13 @@ WORDS: tuple[tuple[str, str], ...] = (
     ),
     ("the switch to eval() was not undone", "the switch to evaluation was not undone"),
     ("which torch refuses: no mean or variance", "of which no variance can be taken"),
+    ("`training` is not passed, and is True then", "the flag that switches it off is written out as False"),
+    (", after each train() of what holds it", ", again after each switch to training of what holds it"),
+    (".eval()", " is to run in evaluation mode, with its dropout off: `deterministic=True`"),
     ("pass training=self.training, or use nn.Dropout", "leave `deterministic` to the module's own attribute"),
     # layers and functions
+    ("use it in forward", "use it in the model"),
+    ("tensors it is given", "arrays it is given"),
     ("nn.init.kaiming_normal_", "jax.nn.initializers.he_normal"),
     ("nn.init.xavier_uniform_", "jax.nn.initializers.glorot_uniform"),
     ("squeeze the prediction, or unsqueeze the target", "`prediction.squeeze(-1)`, or `target[:, None]`"),

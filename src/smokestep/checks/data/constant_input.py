@@ -52,7 +52,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import check
-from smokestep.evidence.flow import Call, Flow, Graph
+from smokestep.evidence.called import Called
+from smokestep.evidence.flow import Call, Graph
 from smokestep.evidence.losses import Losses, Operand
 from smokestep.findings import Finding, NotApplicable, Place
 
@@ -60,7 +61,7 @@ ROWS = 64  # as many are compared with the first
 
 
 @check(severity="suspicion", since="0.1")
-def constant_input(flow: Flow, losses: Losses) -> Iterator[Finding | NotApplicable]:
+def constant_input(flow: Called, losses: Losses) -> Iterator[Finding | NotApplicable]:
     trained = [(graph, call) for graph in flow.graphs for call in graph.calls if _trains(graph, call)]
     rows = {_rows(graph, call) for graph, call in trained}
     if not trained or None in rows or {graph.step for graph, _ in trained} != {graph.step for graph in flow.graphs}:

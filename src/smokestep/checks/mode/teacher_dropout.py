@@ -56,14 +56,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from smokestep.check import check
-from smokestep.evidence.flow import Call, Flow
+from smokestep.evidence.called import Called
+from smokestep.evidence.flow import Call
 from smokestep.evidence.modes import Modes
 from smokestep.evidence.steps import Steps
 from smokestep.findings import Finding, NotApplicable, Place
 
 
 @check(severity="suspicion", since="0.1")
-def teacher_dropout(steps: Steps, modes: Modes, flow: Flow) -> Iterator[Finding | NotApplicable]:
+def teacher_dropout(steps: Steps, modes: Modes, flow: Called) -> Iterator[Finding | NotApplicable]:
     calls: dict[str, list[Call]] = {}
     for graph in flow.graphs:
         for call in graph.calls:

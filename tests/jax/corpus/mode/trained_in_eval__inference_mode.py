@@ -20,7 +20,7 @@ class Net(eqx.Module):
         self.drop = eqx.nn.Dropout(0.5)
 
     def __call__(self, x, key):
-        h = self.drop(jax.nn.relu(self.first(x)), key=key)  # BUG?: trained-in-eval
+        h = self.drop(jax.nn.relu(self.first(x)), key=key)
         return self.last(h)
 
 
@@ -30,7 +30,7 @@ def training(inference):
 
     @eqx.filter_value_and_grad
     def compute_loss(model, x, y, key):
-        logits = jax.vmap(model)(x, jax.random.split(key, len(x)))
+        logits = jax.vmap(model)(x, jax.random.split(key, len(x)))  # BUG?: trained-in-eval
         return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
     @eqx.filter_jit

@@ -25,6 +25,7 @@ from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.lab.normalizing import groups, normalizes
 from smokestep.backends.jax.lab.replies import right
 from smokestep.backends.jax.lab.rerun import Heard, Listener, rerun, stepped
+from smokestep.backends.jax.lab.switching import evaluated, switched
 from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.caching import Decoding
 from smokestep.evidence.flow import Flow
@@ -113,7 +114,7 @@ class JaxLab:
             if not training:
                 stack.enter_context(evaluating(normalization=True, seed=seed))
                 for each in self._kept.living():
-                    _switched(each)
+                    evaluated(each)
             _, error, line = rerun(self._kept, name, batch, listener)
         if listener.heard is None and error is not None:
             return None, Outcome((), facts.told(error).splitlines()[0], line)
@@ -255,8 +256,8 @@ class JaxLab:
         return ()
 
     def modes(self, trial: int) -> Switched:
-        """Not offered."""
-        raise NotOffered("which layers follow `eval()` is not tried in JAX yet")
+        """What the class of an NNX module makes of `eval`."""
+        return switched(self._kept)
 
     def round_trip(self, trial: int) -> Trip:
         """Not offered."""
@@ -340,16 +341,6 @@ def _stepped(kept: Kept, name: str, edits: Sequence[Edit], listener: Listener) -
         batch, made = edited(kept.training.batch, edits)
     listener.moved = {id(each): each for each in made}
     return stepped(kept, name, batch, listener)
-
-
-def _switched(living: Any) -> None:
-    """What `eval()` of an NNX module sets, whatever the user's class makes of that method."""
-    from flax import nnx
-
-    for _, node in nnx.iter_graph(living):
-        for word, value in (("deterministic", True), ("use_running_average", True), ("training", False)):
-            if isinstance(node, nnx.Module) and word in vars(node):
-                setattr(node, word, value)
 
 
 def _plain(array: Any) -> bool:
