@@ -14,7 +14,6 @@ _VALUES = NotApplicable(
     "in JAX gradients are values that a step computes and uses up; nothing keeps them for the next one"
 )
 _CALLS = Open("what a model is called with is not told apart from the rest of the step in JAX yet")
-_BEGINNINGS = Open("what the parameters held before the first step is not compared in JAX yet")
 _DROPOUTS = Open("a dropout that is switched off leaves no trace in a JAX program, so its mode is not seen yet")
 _FLAGS = Open("which layers follow `train()` and `eval()` of a module is not tried in JAX yet")
 _LOADERS = NotApplicable("JAX has no data loader of its own")
@@ -36,14 +35,12 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "constant-input": _CALLS,
     "constant-output": _CALLS,
     "constant-penalty": NotApplicable("a derivative within a loss is differentiated like everything else"),
-    "dead-units": Open("which layer the units of an activation belong to is not told in JAX yet"),
     "early-scheduler": _SCHEDULES,
     "empty-clip": NotApplicable("clipping is a part of the optimizer there, and is given all gradients"),
     "evaluation-updates": Open("what a call leaves in its model is not compared in JAX yet"),
     "future-leak": _SHIFTED,
     "growing-graph": NotApplicable("in JAX a result holds no history that could grow"),
     "half-epsilon": _CLOSED,
-    "identical-twins": _BEGINNINGS,
     "ignored-input": _CALLS,
     "inverted-mask": _PADDED,
     "irreproducible": Open("two trainings that are built alike are not compared in JAX yet"),
@@ -51,7 +48,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "lost-history": _SHIFTED,
     "lost-state": _TREE,
     "misplaced-clip": NotApplicable("clipping is a part of the optimizer there, and comes before its update"),
-    "missing-nonlinearity": Open("layers written as `x @ w + b` are not told from other products in JAX yet"),
     "mutated-input": NotApplicable("JAX arrays are never changed in place"),
     "order-blind": Open("what embeds tokens, and what gives them a position, is not recognised in JAX yet"),
     "out-of-range": Open("the range of what a model gives is not measured in JAX yet"),
@@ -72,7 +68,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "step-before-backward": NotApplicable("an update is given its gradients as values, so they were computed before"),
     "stuck-dropout": _DROPOUTS,
     "swapped-betas": _CLOSED,
-    "symmetric-units": _BEGINNINGS,
     "teacher-dropout": _CALLS,
     "trained-in-eval": _DROPOUTS,
     "unloadable-state": _TREE,
@@ -82,9 +77,7 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "unregistered-parameter": NotApplicable("in JAX a parameter is whatever is differentiated: there is no register"),
     "unshifted-target": _SHIFTED,
     "unshuffled-data": _LOADERS,
-    "untied-weights": _BEGINNINGS,
     "wrong-gradient": Open("functions with a derivative of their own are not tried against differences in JAX yet"),
-    "zero-product": _BEGINNINGS,
 }
 
 _RESTORED = Open("saving and restoring are not tried yet")
@@ -119,7 +112,6 @@ TENSORFLOW: Mapping[str, Open | NotApplicable] = {
     "unloadable-state": _RESTORED,
     "unreached-mode": NotApplicable("the mode comes with each call, and no layer keeps one"),
     "unshuffled-data": Open("data pipelines are not looked into yet"),
-    "untied-weights": Open("an embedding is not yet compared with a layer whose weight is its transpose"),
     "wrong-gradient": Open("gradients of your own are not compared with finite differences yet"),
 }
 
@@ -143,14 +135,12 @@ SESSIONS: Mapping[str, Open | NotApplicable] = {
     "climbing-update": _RUN_TRIED,
     "closure-without-backward": NotApplicable("no optimizer of TensorFlow 1 takes a closure"),
     "compiled-mismatch": _RUN_TRIED,
-    "dead-units": _RUN_UNITS,
     "diverges": _RUN_TRIED,
     "early-scheduler": NotApplicable("a schedule is an operation of the graph, computed from its step counter"),
     "empty-clip": NotApplicable("gradients are clipped as values; no iterator of parameters is handed over"),
     "evaluation-updates": _RUN_TRIED,
     "future-leak": _RUN_TRIED,
     "growing-graph": Open("whether steps add operations to a graph is not judged yet"),
-    "identical-twins": _RUN_FIRST,
     "inverted-loss": _RUN_TRIED,
     "inverted-mask": _RUN_TRIED,
     "irreproducible": _RUN_TRIED,
@@ -181,7 +171,6 @@ SESSIONS: Mapping[str, Open | NotApplicable] = {
     "stale-optimizer": NotApplicable("a variable of a graph is never replaced by another"),
     "step-before-backward": _RUN_ORDER,
     "stuck-dropout": Open("whether a dropout could be switched off is not judged on a session's graph yet"),
-    "symmetric-units": _RUN_FIRST,
     "teacher-dropout": Open("which network is a teacher is not judged on a session's graph yet"),
     "trained-in-eval": Open("a dropout that is off leaves no operation in a graph, so it is not seen"),
     "unapplied-update": NotApplicable("an optimizer writes what it computes into the variables itself"),
@@ -193,7 +182,5 @@ SESSIONS: Mapping[str, Open | NotApplicable] = {
     "unregistered-parameter": NotApplicable("a graph knows every variable: there is no module to register it with"),
     "unshifted-target": _RUN_TRIED,
     "unshuffled-data": _RUN_FED,
-    "untied-weights": _RUN_FIRST,
     "wrong-gradient": _RUN_TRIED,
-    "zero-product": _RUN_FIRST,
 }

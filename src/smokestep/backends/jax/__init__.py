@@ -129,6 +129,7 @@ class JaxWorld:
         for root, value in self._roots():
             for path, classes in trees.optimizers(value, root).items():
                 tops.setdefault(path, classes)
+        self._state = running.apart(self._state)
         first = self._leaves()
         batch = list(batch_arrays(training.batch)) if training.has_batch else []
         try:

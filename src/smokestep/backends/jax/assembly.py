@@ -8,8 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from smokestep.backends.jax import calls, declarations, frames, losses, modes, naming, networks, numbers, trees
+from smokestep.backends.jax import (
+    beginnings,
+    calls,
+    declarations,
+    frames,
+    losses,
+    modes,
+    naming,
+    networks,
+    numbers,
+    trees,
+)
 from smokestep.backends.jax.cells import Backed, Turn
+from smokestep.backends.jax.layers import with_layers
 from smokestep.backends.jax.naming import Held, Names, Path, source_of
 from smokestep.backends.jax.probe import most
 from smokestep.backends.jax.updates import Update, rescaled, updates
@@ -81,6 +93,7 @@ class Assembly:
             ),
             seconds=self.seconds,
             keys=Keys(tuple(self.uses), True),
+            beginnings=beginnings.evidence(self),
         )
 
     # ── the graph ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -155,7 +168,8 @@ class Assembly:
         )
         opaque = (*turn.opaque, *((op.name, op.lines()[0]) for op in turn.ops if op.opaque))
         called = tuple(each for each in calls.calls(turn) if all(value in values for value in each.outputs))
-        return networks.with_calls(Graph(turn.step, values, tuple(ops), backwards, called, opaque))
+        graph = with_layers(Graph(turn.step, values, tuple(ops), backwards, called, opaque))
+        return networks.with_calls(graph)
 
     def _way(self, turn: Turn, value: int) -> set[int]:
         """The values made of parameters on the way to one that is differentiated."""

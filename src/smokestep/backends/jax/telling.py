@@ -13,7 +13,7 @@ from smokestep.backends.jax.arrays import key_of
 from smokestep.backends.jax.cells import Arithmetic, Backed, Differentiation, Gradient, Made
 from smokestep.backends.jax.groups import Group
 from smokestep.backends.jax.probe import Body, Measured, Probe, Ran
-from smokestep.backends.jax.sketch import Plain, Sketch, Step, floating
+from smokestep.backends.jax.sketch import WEIGHTS, Plain, Sketch, Step, floating
 from smokestep.evidence.keys import Use
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def tell_group(
         return
     args = dict(group.args)
     for step in group.steps:
-        args |= {key: step.params[key] for key in ("units",) if key in step.params}
+        args |= {key: step.params[key] for key in WEIGHTS if key in step.params}
     if any(step.primitive.startswith("reduce_") for step in group.steps):
         args["batch statistics"] = True
     turn.ops.append(
@@ -238,7 +238,8 @@ def tell_gradients(
         cells.append(cell.id)
     del counted
     if run is not None:
-        tell_backward(rec, run, step.params["places"], cells, peaks, table, path)
+        spreads = [measured.spreads.get(made, ()) for made in step.makes]
+        tell_backward(rec, run, step.params["places"], cells, peaks, table, path, spreads)
 
 
 def tell_backward(
@@ -249,6 +250,7 @@ def tell_backward(
     peaks: Sequence[Any],
     table: Any,
     path: frames.Path,
+    spreads: Sequence[tuple[float | None, ...]],
 ) -> None:
     """A backward pass: its event, the gradients of the values it went through, and those that came out."""
     turn = rec.turn
@@ -262,9 +264,9 @@ def tell_backward(
     backed = Backed(next(rec.serial), run, roots, frames.lines(path)[0] or run.line)
     if len(roots) == 1 and turn.cells[roots[0]].whole is not None and turn.cells[roots[0]].whole.size == 1:
         backed.loss = float(np.real(turn.cells[roots[0]].whole.reshape(())))
-    for place, cell, peak in zip(places, cells, peaks, strict=True):
+    for place, cell, peak, spread in zip(places, cells, peaks, spreads, strict=True):
         if place < len(run.primals):
-            gradient = Gradient(len(turn.backwards), run.primals[place], cell, peak)
+            gradient = Gradient(len(turn.backwards), run.primals[place], cell, peak, spread)
             turn.taint[cell] = 1 << len(turn.gradients)
             turn.gradients.append(gradient)
             backed.gradients.append(gradient)
