@@ -20,7 +20,6 @@ _LOADERS = NotApplicable("JAX has no data loader of its own")
 _SCHEDULES = NotApplicable("an Optax schedule counts the updates itself: there is no call of its own to misplace")
 _SHIFTED = Open("a target that is the input shifted in time is not recognised in JAX yet")
 _PADDED = Open("the padding of a sequence is not varied in JAX yet")
-_CLOSED = Open("the settings of an Optax optimizer lie in its functions, and are not read off yet")
 _TREE = NotApplicable("the state of a training is one tree of values, which is saved as a whole")
 
 JAX: Mapping[str, Open | NotApplicable] = {
@@ -40,7 +39,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "evaluation-updates": Open("what a call leaves in its model is not compared in JAX yet"),
     "future-leak": _SHIFTED,
     "growing-graph": NotApplicable("in JAX a result holds no history that could grow"),
-    "half-epsilon": _CLOSED,
     "ignored-input": _CALLS,
     "inverted-mask": _PADDED,
     "irreproducible": Open("two trainings that are built alike are not compared in JAX yet"),
@@ -67,7 +65,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "stale-optimizer": NotApplicable("an Optax optimizer holds no parameters: they are handed to it at each update"),
     "step-before-backward": NotApplicable("an update is given its gradients as values, so they were computed before"),
     "stuck-dropout": _DROPOUTS,
-    "swapped-betas": _CLOSED,
     "teacher-dropout": _CALLS,
     "trained-in-eval": _DROPOUTS,
     "unloadable-state": _TREE,

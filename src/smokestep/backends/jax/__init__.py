@@ -23,6 +23,7 @@ from smokestep.backends.jax.lab import JaxLab
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
+from smokestep.backends.jax.settings import unread
 from smokestep.backends.jax.snapshot import preserved
 from smokestep.backends.jax.words import WORDS
 from smokestep.backends.keras_objects import own_names
@@ -50,6 +51,7 @@ class JaxWorld:
         self._lab: JaxLab | None = None
         self._recorder = Recorder()
         self._recording: Recording | None = None
+        self._unread: dict[str, Open] = {}
         self._error: tuple[BaseException, Line | None] | None = None
         self._state = training.state
         self.lost: list[str] = []
@@ -88,8 +90,8 @@ class JaxWorld:
         return describe()
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """What is not judged for JAX."""
-        return GAPS
+        """What is not judged for JAX, and of this training."""
+        return {**GAPS, **self._unread}
 
     def words(self) -> Sequence[tuple[str, str]]:
         """How findings are worded for JAX."""
@@ -141,7 +143,7 @@ class JaxWorld:
             self._error = error, frames.of_exception(error)
             recorder.turn = None
         seconds = time.perf_counter() - started
-        return Assembly(
+        assembly = Assembly(
             recorder.turns,
             first,
             {k: tuple(v) for k, v in tops.items()},
@@ -149,7 +151,9 @@ class JaxWorld:
             self._error,
             seconds,
             uses=recorder.uses,
-        ).recording()
+        )
+        self._unread = unread(assembly)
+        return assembly.recording()
 
     def _warm(self) -> None:
         """What Keras builds when it is first used is built by a step that is not looked at."""

@@ -18,6 +18,7 @@ from smokestep.backends.jax import (
     naming,
     networks,
     numbers,
+    optimizers,
     trees,
 )
 from smokestep.backends.jax.cells import Backed, Turn
@@ -28,7 +29,7 @@ from smokestep.backends.jax.updates import Update, rescaled, updates
 from smokestep.evidence.flow import Backward, Flow, Graph, Op, Value
 from smokestep.evidence.keys import Keys, Use
 from smokestep.evidence.losses import Losses
-from smokestep.evidence.steps import Event, Group, Movement, Optimizer, Parameter, Steps
+from smokestep.evidence.steps import Event, Movement, Parameter, Steps
 from smokestep.findings import Line
 from smokestep.world import Recording
 
@@ -70,7 +71,7 @@ class Assembly:
             events=self._events(),
             parameters=self._parameters(movements),
             movements=movements,
-            optimizers=self._optimizers(movements),
+            optimizers=optimizers.evidence(self, movements),
             losses=tuple(self._loss(turn) for turn in self.turns),
             kind="live" if self.live else "training",
             own_loop=bool(getattr(self.training, "own_loop", False)),
@@ -339,32 +340,6 @@ class Assembly:
                     owner=name.rpartition(".")[0],
                     optimizers=tuple(held.name for held in self.held if path in held.holds),
                     explicit=name in explicit,
-                )
-            )
-        return tuple(found)
-
-    def _optimizers(self, movements: Sequence[Movement]) -> tuple[Optimizer, ...]:
-        found = []
-        for held in self.held:
-            names = tuple(self.names.parameters[path] for path in held.holds if path in self.names.parameters)
-            if not names and held.top is None:
-                continue
-            own = [move for move in movements if move.parameter in names and move.rate is not None]
-            rates = tuple(
-                max(move.rate or 0.0 for move in own if move.step == step)
-                for step in sorted({move.step for move in own})
-            )
-            lines = [update.line for each in held.updates.values() for update in each]
-            keeps = held.kind != "SGD" or any(
-                leaf.top == held.top and "TraceState" in leaf.within for leaf in self.leaves.values() if held.top
-            )
-            found.append(
-                Optimizer(
-                    name=held.name,
-                    kind=held.kind,
-                    groups=(Group(names, rates, momentum=keeps),),
-                    line=lines[0] if lines else None,
-                    updates=sum(len([u for u in each if u.applied]) for each in held.updates.values()),
                 )
             )
         return tuple(found)

@@ -333,8 +333,8 @@ def _units(eqn: Any) -> dict[str, int]:
     if eqn.primitive.name == "conv_general_dilated":
         return {"units": numbers.rhs_spec[0]}
     if eqn.primitive.name == "dot_general" and len(numbers[0][1]) == 1:
-        sides = ((word, each.aval, numbers[0][at][0]) for at, (word, each) in enumerate(zip(WEIGHTS, eqn.invars)))
-        return {word: 1 - over for word, aval, over in sides if len(aval.shape) == 2}
+        sides = zip(WEIGHTS, eqn.invars, numbers[0], strict=True)
+        return {word: 1 - over for word, each, (over, *_) in sides if len(each.aval.shape) == 2}
     return {}
 
 
