@@ -57,7 +57,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "repeated-augmentation": _LOADERS,
     "repeated-randomness": Open("the states of NumPy's generator are not compared in JAX yet"),
     "repeated-update": Open("an update applied twice with one gradient is not followed in JAX yet"),
-    "reversed-momentum": Open("the momentum of running statistics is not read off in JAX yet"),
     "schedule-pace": _SCHEDULES,
     "shifted-twice": _SHIFTED,
     "skipped-steps": Open("updates that Optax leaves out are not told apart in JAX yet"),

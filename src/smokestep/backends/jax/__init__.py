@@ -152,8 +152,9 @@ class JaxWorld:
             seconds,
             uses=recorder.uses,
         )
-        self._unread = unread(assembly)
-        return assembly.recording()
+        recording = assembly.recording()
+        self._unread = unread(assembly, recording.modes)
+        return recording
 
     def _warm(self) -> None:
         """What Keras builds when it is first used is built by a step that is not looked at."""

@@ -280,8 +280,9 @@ class JaxLive:
         tops = {top: classes for top, classes in self._tops.items() if any(leaf.top == top for leaf in leaves.values())}
         seconds = time.perf_counter() - self._started
         assembly = Assembly(turns, leaves, tops, None, None, seconds, live=True, uses=recorder.uses)
-        self._unread = unread(assembly)
-        return assembly.recording()
+        recording = assembly.recording()
+        self._unread = unread(assembly, recording.modes)
+        return recording
 
     @contextmanager
     def watching(self) -> Iterator[None]:

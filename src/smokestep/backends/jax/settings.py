@@ -12,6 +12,7 @@ from typing import Any
 
 from smokestep.backends.jax import frames
 from smokestep.backends.jax.cells import Arithmetic, Turn
+from smokestep.evidence.modes import Modes
 from smokestep.findings import Open
 
 AVERAGES = {"mu": 0, "nu": 1}  # the states of Adam's averages, as Optax calls them
@@ -19,6 +20,7 @@ MOMENTS = {"update_moment": 0, "update_moment_per_elem_norm": 1}  # the function
 ADAM = frozenset({"Adam", "AdamW", "NAdam", "RAdam"})
 ROOTS = frozenset({*ADAM, "RMSprop", "Adagrad", "AdaBelief", "AMSGrad"})  # divide by a root to which they add
 DIGITS = 6  # what is left of a number that was put into the program as float32
+MOMENTUM = Open("the momentum of running statistics could not be read off what a normalization computed")
 UNREAD = Open("the settings of an optimizer could not be read off what it computed")
 
 
@@ -50,8 +52,8 @@ def settings(assembly: Any, held: Any) -> Settings:
     return Settings(tuple(next(iter(each)) for each in betas) if sure else (), min(half, default=None), bool(added))
 
 
-def unread(assembly: Any) -> dict[str, Open]:
-    """The checks that cannot judge this training, as the settings of one of its optimizers were not read."""
+def unread(assembly: Any, modes: Modes) -> dict[str, Open]:
+    """The checks that cannot judge this training, as a setting of an optimizer or a normalization was not read."""
     found: dict[str, Open] = {}
     kinds = {name: str(assembly.leaves[path].value.dtype) for path, name in assembly.names.parameters.items()}
     for held in assembly.held:
@@ -63,6 +65,9 @@ def unread(assembly: Any) -> dict[str, Open]:
         half = any(kinds.get(assembly.names.parameters.get(path, "")) == "float16" for path in held.holds)
         if half and held.kind in ROOTS and not read.roots:
             found["half-epsilon"] = UNREAD
+    norms = [each for each in modes.layers if each.statistics and each.momentum is None]
+    if any(run.training for each in norms for run in modes.trained(each.path)):
+        found["reversed-momentum"] = MOMENTUM
     return found
 
 

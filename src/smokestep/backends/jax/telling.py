@@ -98,6 +98,8 @@ def tell_group(
         args |= {key: step.params[key] for key in WEIGHTS if key in step.params}
     if any(step.primitive.startswith("reduce_") for step in group.steps):
         args["batch statistics"] = True
+    if group.name == "batch_norm" and (past := _past(group)) is not None:
+        args["weight of the past"] = past
     turn.ops.append(
         Made(
             serial,
@@ -115,6 +117,18 @@ def tell_group(
             base,
         )
     )
+
+
+def _past(group: Group) -> float | None:
+    """The number by which a normalization multiplies what it is given from before: its running statistics."""
+    found = {
+        round(float(number), 6)
+        for step in group.steps
+        if step.primitive == "mul" and len(step.operands) == 1 and step.operands[0] in group.reads
+        for each in step.reads
+        if isinstance(each, Plain) and getattr(each.value, "shape", ()) == () and 0 <= (number := each.value) <= 1
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def tell_body(

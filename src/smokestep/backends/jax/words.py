@@ -81,6 +81,12 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("the switch to eval() was not undone", "the switch to evaluation was not undone"),
     ("which torch refuses: no mean or variance", "of which no variance can be taken"),
     ("pass training=self.training, or use nn.Dropout", "leave `deterministic` to the module's own attribute"),
+    (": momentum ", ": a momentum that leaves "),  # JAX's libraries call the weight of the past by that name
+    (" is the weight of the new batch, so ", " to the new batch, so "),
+    (
+        " was taken over from Keras or TensorFlow, write momentum=",
+        " was to be the weight of the past, write it as momentum, which is now ",
+    ),
     # layers and functions
     ("nn.init.kaiming_normal_", "jax.nn.initializers.he_normal"),
     ("nn.init.xavier_uniform_", "jax.nn.initializers.glorot_uniform"),
