@@ -41,7 +41,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "growing-graph": NotApplicable("in JAX a result holds no history that could grow"),
     "ignored-input": _CALLS,
     "inverted-mask": _PADDED,
-    "irreproducible": Open("two trainings that are built alike are not compared in JAX yet"),
     "loose-loading": NotApplicable("a tree of other structure cannot be loaded loosely into a JAX state"),
     "lost-history": _SHIFTED,
     "lost-state": _TREE,
@@ -73,7 +72,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "unregistered-parameter": NotApplicable("in JAX a parameter is whatever is differentiated: there is no register"),
     "unshifted-target": _SHIFTED,
     "unshuffled-data": _LOADERS,
-    "wrong-gradient": Open("functions with a derivative of their own are not tried against differences in JAX yet"),
 }
 
 _RESTORED = Open("saving and restoring are not tried yet")
@@ -89,7 +87,6 @@ TENSORFLOW: Mapping[str, Open | NotApplicable] = {
     "empty-clip": NotApplicable("clipping is given gradients, and an empty list of them raises"),
     "growing-graph": NotApplicable("a tensor keeps no gradient history: it is the tape's, and goes with it"),
     "inverted-mask": Open("that padding is read is told by `padding-leak`; whether nothing else is, not yet"),
-    "irreproducible": Open("a training is not built twice to compare the two yet"),
     "loose-loading": Open("which weights find no place when they are loaded is not seen yet"),
     "lost-state": _RESTORED,
     "misplaced-clip": Open("clipping is not yet told apart from other work on gradients"),
@@ -108,7 +105,6 @@ TENSORFLOW: Mapping[str, Open | NotApplicable] = {
     "unloadable-state": _RESTORED,
     "unreached-mode": NotApplicable("the mode comes with each call, and no layer keeps one"),
     "unshuffled-data": Open("data pipelines are not looked into yet"),
-    "wrong-gradient": Open("gradients of your own are not compared with finite differences yet"),
 }
 
 _RUN_VALUES = NotApplicable("a graph's gradients are values of one run: nothing keeps, clears or mixes them")
@@ -139,7 +135,6 @@ SESSIONS: Mapping[str, Open | NotApplicable] = {
     "growing-graph": Open("whether steps add operations to a graph is not judged yet"),
     "inverted-loss": _RUN_TRIED,
     "inverted-mask": _RUN_TRIED,
-    "irreproducible": _RUN_TRIED,
     "learns-nothing-from-input": _RUN_TRIED,
     "lone-sample": _RUN_TRIED,
     "loose-loading": _RUN_SAVED,
@@ -178,5 +173,4 @@ SESSIONS: Mapping[str, Open | NotApplicable] = {
     "unregistered-parameter": NotApplicable("a graph knows every variable: there is no module to register it with"),
     "unshifted-target": _RUN_TRIED,
     "unshuffled-data": _RUN_FED,
-    "wrong-gradient": _RUN_TRIED,
 }

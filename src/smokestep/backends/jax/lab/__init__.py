@@ -18,12 +18,13 @@ from smokestep.backends.jax.calls import modelled, name_of
 from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.groups import Group
+from smokestep.backends.jax.lab import derivatives, rebuild
 from smokestep.backends.jax.lab.compare import alike, difference, spread
 from smokestep.backends.jax.lab.edits import described, edited
-from smokestep.backends.jax.lab.evaluation import evaluating
+from smokestep.backends.jax.lab.evaluation import evaluating, normalizes
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.lab.replies import right
-from smokestep.backends.jax.lab.rerun import Heard, Listener, rerun, stepped
+from smokestep.backends.jax.lab.rerun import Heard, Listener, groups, rerun, stepped
 from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.caching import Decoding
 from smokestep.evidence.flow import Flow
@@ -90,7 +91,7 @@ class JaxLab:
         found = [
             (f"{i}" if len(heard.model.outputs) > 1 else "", heard.values[n]) for i, n in enumerate(heard.model.outputs)
         ]
-        if not training and _normalizes(heard):
+        if not training and normalizes(heard):
             return Outcome((), NORMALIZED)
         if heard.drew and seed and not self._kept.living():
             raise NotOffered(FLAG)
@@ -152,7 +153,7 @@ class JaxLab:
         one, _ = self._heard(trial, edits, False, seeds[0], everything=True)
         other, _ = self._heard(trial, nudged, False, seeds[1], everything=True)
         found = []
-        for first, second in zip(_groups(one), _groups(other), strict=False):
+        for first, second in zip(groups(one), groups(other), strict=False):
             if first[1].name != second[1].name or len(first[1].reads) != len(second[1].reads):
                 break
             if one is None or other is None:
@@ -169,7 +170,7 @@ class JaxLab:
     def stray(self, trial: int, edits: Sequence[Edit], size: int) -> Touch | None:
         """Run the model on `size` samples that are alike: the first operation that gives unlike rows for alike ones."""
         heard, _ = self._heard(trial, edits, False, 0, everything=True)
-        for _, group in _groups(heard):
+        for _, group in groups(heard):
             assert heard is not None
             reads, makes = ([heard.values[n] for n in each if n in heard.values] for each in (group.reads, group.makes))
             same = [
@@ -225,8 +226,8 @@ class JaxLab:
                     yield Fresh(self._kept)
 
     def rebuilt(self) -> Rebuilt:
-        """Not offered."""
-        return Rebuilt(skipped="two trainings that are built alike are not compared in JAX yet")
+        """Build the training twice with one seed, and make one step of each."""
+        return rebuild.rebuilt(self._factory)
 
     def resume(self) -> Resumed:
         """Not offered."""
@@ -269,12 +270,17 @@ class JaxLab:
         return ()
 
     def functions(self) -> tuple[Sloped, ...]:
-        """Not offered."""
-        raise NotOffered("functions with a gradient of their own are not tried alone in JAX yet")
+        """Every function with a derivative of its own in what is differentiated, tried alone."""
+        found = {}
+        for trial in self._trials:
+            with derivatives.applying() as seen:
+                heard, _ = self._heard(trial.index, (), True, 0, everything=True)
+            found |= {each.name: each for each in derivatives.tried(heard, seen) if each.name not in found}
+        return tuple(found.values())
 
     def slopes(self, trial: int) -> Sloped:
-        """Not offered."""
-        raise NotOffered("functions with a gradient of their own are not tried alone in JAX yet")
+        """None: all but such functions is differentiated by JAX itself."""
+        return Sloped("", self._trials[trial].line, why=derivatives.WHOLE, whole=True)
 
     def ways(self) -> tuple[Way, ...]:
         """Not offered."""
@@ -348,14 +354,6 @@ def _switched(living: Any) -> None:
                 setattr(node, word, value)
 
 
-def _groups(heard: Heard | None) -> Iterator[tuple[int, Group]]:
-    for at in heard.model.inside if heard is not None else ():
-        assert heard is not None
-        group = heard.body.groups[at]
-        if isinstance(group, Group):
-            yield at, group
-
-
 def _plain(array: Any) -> bool:
     return not trees.is_key(array) and array.size > 0
 
@@ -375,26 +373,3 @@ def _touch(heard: Heard, group: Group, reads: Any, makes: Any) -> Touch:
     plain = tuple((key, each) for key, each in group.args.items())
     learned = not counted.isdisjoint(group.reads)
     return Touch(group.name, tuple(reads), tuple(makes), line, own[0] if own else line, "", plain, learned, own)
-
-
-def _normalizes(heard: Heard) -> bool:
-    """Whether the model takes mean and spread over its samples by hand: statistics, of training perhaps."""
-    rows = {heard.body.sketch.avals[n].shape[0] for n in heard.model.inputs if heard.body.sketch.avals[n].shape}
-    means: set[int] = set()
-    for _, group in _groups(heard):
-        shapes = [heard.body.sketch.avals[n].shape for n in group.reads]
-        dims = group.args.get("dim")
-        over = dims == 0 or (isinstance(dims, tuple) and 0 in dims)
-        if group.name == "batch_norm":
-            if "batch statistics" in group.args:
-                return True
-            continue
-        if group.name in ("var", "std") and over and any(s and s[0] in rows for s in shapes):
-            return True
-        if group.name in ("mean", "sum") and over and any(s and s[0] in rows for s in shapes):
-            means.update(group.makes)
-        elif not means.isdisjoint(group.reads):
-            if group.name in ("rsqrt", "sqrt"):
-                return True
-            means.update(m for m in group.makes)
-    return False

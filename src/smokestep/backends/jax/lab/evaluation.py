@@ -13,6 +13,8 @@ from typing import Any
 
 import jax
 
+from smokestep.backends.jax.lab.rerun import Heard, groups
+
 _context = (
     jax.make_user_context() if hasattr(jax, "make_user_context") else None
 )  # traces of other modes are kept apart
@@ -82,3 +84,26 @@ def _equinox(original: Any) -> Any:
         return original(self, x, state, *args, **{**kwargs, "inference": True})
 
     return call
+
+
+def normalizes(heard: Heard) -> bool:
+    """Whether the model takes mean and spread over its samples by hand: statistics, of training perhaps."""
+    rows = {heard.body.sketch.avals[n].shape[0] for n in heard.model.inputs if heard.body.sketch.avals[n].shape}
+    means: set[int] = set()
+    for _, group in groups(heard):
+        shapes = [heard.body.sketch.avals[n].shape for n in group.reads]
+        dims = group.args.get("dim")
+        over = dims == 0 or (isinstance(dims, tuple) and 0 in dims)
+        if group.name == "batch_norm":
+            if "batch statistics" in group.args:
+                return True
+            continue
+        if group.name in ("var", "std") and over and any(s and s[0] in rows for s in shapes):
+            return True
+        if group.name in ("mean", "sum") and over and any(s and s[0] in rows for s in shapes):
+            means.update(group.makes)
+        elif not means.isdisjoint(group.reads):
+            if group.name in ("rsqrt", "sqrt"):
+                return True
+            means.update(m for m in group.makes)
+    return False

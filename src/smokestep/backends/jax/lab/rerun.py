@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from jax._src import core
 from smokestep import facts
 from smokestep.backends.jax import frames, running, trees
 from smokestep.backends.jax.frontier import Frontier, frontier
+from smokestep.backends.jax.groups import Group
 from smokestep.backends.jax.hooks import Hooks, hooked
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.markers import backward_p, forward_p, results_p
@@ -46,6 +47,15 @@ class Heard:
     values: dict[int, Any]
     path: frames.Path
     drew: bool
+
+
+def groups(heard: Heard | None) -> Iterator[tuple[int, Group]]:
+    """The operations of a model, with their positions."""
+    for at in heard.model.inside if heard is not None else ():
+        assert heard is not None
+        group = heard.body.groups[at]
+        if isinstance(group, Group):
+            yield at, group
 
 
 @dataclass(slots=True)
