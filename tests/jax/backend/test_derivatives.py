@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-jax = pytest.importorskip("jax")
+pytest.importorskip("jax")
 
+import jax
 import jax.numpy as jnp
 
 import smokestep
