@@ -36,7 +36,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "constant-penalty": NotApplicable("a derivative within a loss is differentiated like everything else"),
     "early-scheduler": _SCHEDULES,
     "empty-clip": NotApplicable("clipping is a part of the optimizer there, and is given all gradients"),
-    "evaluation-updates": Open("what a call leaves in its model is not compared in JAX yet"),
     "future-leak": _SHIFTED,
     "growing-graph": NotApplicable("in JAX a result holds no history that could grow"),
     "ignored-input": _CALLS,

@@ -19,7 +19,7 @@ from smokestep.backends.jax import frames, keras, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.hooks import hooked
-from smokestep.backends.jax.lab import JaxLab
+from smokestep.backends.jax.lab import JaxLab, averages
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
@@ -91,7 +91,8 @@ class JaxWorld:
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
         """What is not judged for JAX, and of this training."""
-        return {**GAPS, **self._unread}
+        why = averages.untried(Kept(self._training, self._state))
+        return {**GAPS, **self._unread, **({"evaluation-updates": why} if why is not None else {})}
 
     def words(self) -> Sequence[tuple[str, str]]:
         """How findings are worded for JAX."""

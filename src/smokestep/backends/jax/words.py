@@ -80,6 +80,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     ),
     ("the switch to eval() was not undone", "the switch to evaluation was not undone"),
     ("which torch refuses: no mean or variance", "of which no variance can be taken"),
+    ("update it only `if self.training`", "update it only `if not self.deterministic`, or as your flag is called"),
     ("pass training=self.training, or use nn.Dropout", "leave `deterministic` to the module's own attribute"),
     (": momentum ", ": a momentum that leaves "),  # JAX's libraries call the weight of the past by that name
     (" is the weight of the new batch, so ", " to the new batch, so "),

@@ -18,7 +18,7 @@ from smokestep.backends.jax.calls import modelled, name_of
 from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.groups import Group
-from smokestep.backends.jax.lab import derivatives, rebuild
+from smokestep.backends.jax.lab import averages, derivatives, rebuild
 from smokestep.backends.jax.lab.compare import alike, difference, spread
 from smokestep.backends.jax.lab.edits import described, edited
 from smokestep.backends.jax.lab.evaluation import evaluating, normalizes
@@ -96,7 +96,10 @@ class JaxLab:
         if heard.drew and seed and not self._kept.living():
             raise NotOffered(FLAG)
         return Outcome(
-            tuple(described(name, array) for name, array in found), drew=heard.drew, handle={"outputs": found}
+            tuple(described(name, array) for name, array in found),
+            drew=heard.drew,
+            kept=tuple(averages.statistics(self._kept)) if not training else (),
+            handle={"outputs": found},
         )
 
     def _heard(
@@ -248,8 +251,22 @@ class JaxLab:
         raise NotOffered("decoding with a cache is not made again in JAX yet")
 
     def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
-        """None: nothing is kept by a call."""
-        return ()
+        """What NNX modules of the user's keep, and move as averages do when the step is made in evaluation mode."""
+        batch, made = edited(self._kept.training.batch, self._whole(trial, edits))
+
+        def step() -> bool:
+            listener = Listener(made, frozenset())
+            with evaluating(normalization=True):
+                return not stepped(self._kept, self._places[trial][0], batch, listener).error
+
+        def given() -> Any:
+            heard, _ = self._heard(trial, edits, False, 0, everything=False)
+            return [np.asarray(heard.values[n]).tobytes() for n in heard.model.outputs] if heard is not None else None
+
+        with self._apart():
+            for each in self._kept.living():
+                _switched(each)
+            return averages.averages(self._kept, step, given)
 
     def modes(self, trial: int) -> Switched:
         """Not offered."""
