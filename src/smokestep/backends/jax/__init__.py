@@ -19,12 +19,12 @@ from smokestep.backends.jax import frames, keras, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.hooks import hooked
-from smokestep.backends.jax.lab import JaxLab, averages
+from smokestep.backends.jax.lab import JaxLab, statistics
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
-from smokestep.backends.jax.settings import unread
 from smokestep.backends.jax.snapshot import preserved
+from smokestep.backends.jax.unread import unread
 from smokestep.backends.jax.words import WORDS
 from smokestep.backends.keras_objects import own_names
 from smokestep.evidence.lab import Lab
@@ -91,7 +91,7 @@ class JaxWorld:
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
         """What is not judged for JAX, and of this training."""
-        why = averages.untried(Kept(self._training, self._state))
+        why = statistics.untried(Kept(self._training, self._state))
         return {**GAPS, **self._unread, **({"evaluation-updates": why} if why is not None else {})}
 
     def words(self) -> Sequence[tuple[str, str]]:

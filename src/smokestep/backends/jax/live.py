@@ -25,9 +25,9 @@ from smokestep.backends.jax.hooks import hooked
 from smokestep.backends.jax.markers import forward_p
 from smokestep.backends.jax.programs import probe_of
 from smokestep.backends.jax.recorder import Recorder
-from smokestep.backends.jax.settings import unread
 from smokestep.backends.jax.sight import Path, Sight
 from smokestep.backends.jax.sketch import Plain, marked
+from smokestep.backends.jax.unread import unread
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
 from smokestep.findings import NotApplicable, Open

@@ -1,7 +1,7 @@
 """Settings: what an optimizer was told, read off the arithmetic of its update, for Optax keeps it in closures.
 
 Of Adam's family what the two averages are multiplied by; of those that divide by a root what is added to it, where
-that is done in float16. What could not be read is said, so that no check passes for want of it.
+that is done in float16.
 """
 
 from __future__ import annotations
@@ -12,16 +12,10 @@ from typing import Any
 
 from smokestep.backends.jax import frames
 from smokestep.backends.jax.cells import Arithmetic, Turn
-from smokestep.evidence.modes import Modes
-from smokestep.findings import Open
 
 AVERAGES = {"mu": 0, "nu": 1}  # the states of Adam's averages, as Optax calls them
 MOMENTS = {"update_moment": 0, "update_moment_per_elem_norm": 1}  # the functions of Optax that move them
-ADAM = frozenset({"Adam", "AdamW", "NAdam", "RAdam"})
-ROOTS = frozenset({*ADAM, "RMSprop", "Adagrad", "AdaBelief", "AMSGrad"})  # divide by a root to which they add
 DIGITS = 6  # what is left of a number that was put into the program as float32
-MOMENTUM = Open("the momentum of running statistics could not be read off what a normalization computed")
-UNREAD = Open("the settings of an optimizer could not be read off what it computed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +44,6 @@ def settings(assembly: Any, held: Any) -> Settings:
     sure = all(len(each) == 1 for each in betas)
     half = added.get("float16", ())
     return Settings(tuple(next(iter(each)) for each in betas) if sure else (), min(half, default=None), bool(added))
-
-
-def unread(assembly: Any, modes: Modes) -> dict[str, Open]:
-    """The checks that cannot judge this training, as a setting of an optimizer or a normalization was not read."""
-    found: dict[str, Open] = {}
-    kinds = {name: str(assembly.leaves[path].value.dtype) for path, name in assembly.names.parameters.items()}
-    for held in assembly.held:
-        if not any(held.updates.values()):
-            continue
-        read = settings(assembly, held)
-        if held.kind in ADAM and not read.betas:
-            found["swapped-betas"] = UNREAD
-        half = any(kinds.get(assembly.names.parameters.get(path, "")) == "float16" for path in held.holds)
-        if half and held.kind in ROOTS and not read.roots:
-            found["half-epsilon"] = UNREAD
-    norms = [each for each in modes.layers if each.statistics and each.momentum is None]
-    if any(run.training for each in norms for run in modes.trained(each.path)):
-        found["reversed-momentum"] = MOMENTUM
-    return found
 
 
 def _kept(turn: Turn, each: Arithmetic) -> tuple[int, float] | None:

@@ -18,7 +18,8 @@ from smokestep.backends.jax.calls import modelled, name_of
 from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.groups import Group
-from smokestep.backends.jax.lab import averages, derivatives, rebuild
+from smokestep.backends.jax.lab import averages, derivatives, rebuild, statistics
+from smokestep.backends.jax.lab.applied import applying
 from smokestep.backends.jax.lab.compare import alike, difference, spread
 from smokestep.backends.jax.lab.edits import described, edited
 from smokestep.backends.jax.lab.evaluation import evaluating, normalizes
@@ -98,7 +99,7 @@ class JaxLab:
         return Outcome(
             tuple(described(name, array) for name, array in found),
             drew=heard.drew,
-            kept=tuple(averages.statistics(self._kept)) if not training else (),
+            kept=tuple(statistics.statistics(self._kept)) if not training else (),
             handle={"outputs": found},
         )
 
@@ -290,7 +291,7 @@ class JaxLab:
         """Every function with a derivative of its own in what is differentiated, tried alone."""
         found = {}
         for trial in self._trials:
-            with derivatives.applying() as seen:
+            with applying() as seen:
                 heard, _ = self._heard(trial.index, (), True, 0, everything=True)
             found |= {each.name: each for each in derivatives.tried(heard, seen) if each.name not in found}
         return tuple(found.values())

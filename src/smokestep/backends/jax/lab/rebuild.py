@@ -1,26 +1,20 @@
-"""Rebuild: the training built twice with one seed, and one step of each, compared bit for bit.
-
-Both are thrown away. Calls that ask the system for a seed are heard while they are built and run.
-"""
+"""Rebuild: the training built twice with one seed, and one step of each, compared bit for bit; both are thrown away."""
 
 from __future__ import annotations
 
-import os
-import random
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from smokestep import privacy
-from smokestep.backends.jax import frames, trees
+from smokestep.backends.jax import trees
 from smokestep.backends.jax.declarations import batch_arrays
+from smokestep.backends.jax.lab.asking import asking
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.lab.rerun import Listener, stepped
 from smokestep.backends.jax.naming import PLAIN
 from smokestep.evidence.roundtrip import Rebuilt
-from smokestep.findings import Line
 from smokestep.training import Training
 
 SHOWN = 3
@@ -59,32 +53,6 @@ def rebuilt(factory: Callable[[], Training] | None) -> Rebuilt:
         losses=pairs[0] if pairs else (),
         unseeded=tuple(heard.items()),
     )
-
-
-@contextmanager
-def asking() -> Iterator[dict[str, Line | None]]:
-    """Hears, with the user's line, the calls that seed a generator from the system."""
-    heard: dict[str, Line | None] = {}
-
-    def listen(stack: ExitStack, owner: Any, name: str, shown: str, always: bool = False) -> None:
-        original = getattr(owner, name)
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if always or not [each for each in (*args, *kwargs.values()) if each is not None]:
-                own = frames.lines(frames.of_stack(1))[1]
-                if own:
-                    heard.setdefault(shown, own[0])
-            return original(*args, **kwargs)
-
-        stack.callback(setattr, owner, name, original)
-        setattr(owner, name, call)
-
-    with ExitStack() as stack:
-        listen(stack, random, "seed", "random.seed()")
-        listen(stack, os, "urandom", "os.urandom", always=True)
-        listen(stack, np.random, "default_rng", "np.random.default_rng()")
-        listen(stack, np.random, "seed", "np.random.seed()")
-        yield heard
 
 
 def _listener(training: Training) -> Listener:
