@@ -88,6 +88,10 @@ WORDS: tuple[tuple[str, str], ...] = (
         " was taken over from Keras or TensorFlow, write momentum=",
         " was to be the weight of the past, write it as momentum, which is now ",
     ),
+    (
+        'try backend="eager", then "aot_eager", to see which part of the compiler does it',
+        "hand over as arguments what the compiled function reads from outside: it is read once, when it is traced",
+    ),
     # layers and functions
     ("nn.init.kaiming_normal_", "jax.nn.initializers.he_normal"),
     ("nn.init.xavier_uniform_", "jax.nn.initializers.glorot_uniform"),

@@ -18,7 +18,7 @@ from smokestep.backends.jax.calls import modelled, name_of
 from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.groups import Group
-from smokestep.backends.jax.lab import averages, derivatives, rebuild, statistics
+from smokestep.backends.jax.lab import averages, derivatives, rebuild, statistics, ways
 from smokestep.backends.jax.lab.applied import applying
 from smokestep.backends.jax.lab.compare import alike, difference, spread
 from smokestep.backends.jax.lab.edits import described, edited
@@ -52,6 +52,8 @@ class JaxLab:
     ) -> None:
         self._kept, self._factory, self._trials = kept, factory, list[Trial]()
         self._places: list[tuple[str, int]] = []
+        self._half = any(cell.dtype in ("float16", "bfloat16") for turn in turns for cell in turn.cells.values())
+        self._loops = any(op.name in ("scan", "while") for turn in turns for op in turn.ops)
         turn = turns[complete - 1] if complete else None
         found = modelled(turn) if turn is not None and kept.training.has_batch else []
         batch = dict(batch_arrays(kept.training.batch)) if found else {}
@@ -301,8 +303,11 @@ class JaxLab:
         return Sloped("", self._trials[trial].line, why=derivatives.WHOLE, whole=True)
 
     def ways(self) -> tuple[Way, ...]:
-        """Not offered."""
-        raise NotOffered("the compiled step is not compared with one that runs operation by operation in JAX yet")
+        """Where something is compiled: one step as written against one that runs operation by operation."""
+        if self._factory is None:
+            raise NotOffered(rebuild.BUILT)
+        with self._apart():
+            return ways.ways(self._factory, self._half, self._loops)
 
 
 class Fresh:

@@ -1,4 +1,4 @@
-"""The filters of a convolution all begin as ones, as in an example of what a filter does."""
+"""The filters of a convolution all begin as one small number, "to be neutral"."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def build(kernel_init):
 
 
 def buggy():
-    return build(nn.initializers.ones)
+    return build(nn.initializers.constant(0.05))
 
 
 def fixed():
