@@ -10,6 +10,12 @@ import optax
 
 import smokestep
 
+SUSPICIONS = {
+    "training_injected_rate": {
+        "high-initial-loss": "true: the output layer is drawn for a ReLU, and this key gives it wide scores"
+    }
+}
+
 
 def init_mlp(key, sizes):
     params = []

@@ -19,11 +19,12 @@ from smokestep.backends.jax import frames, keras, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.hooks import hooked
-from smokestep.backends.jax.lab import JaxLab
+from smokestep.backends.jax.lab import JaxLab, statistics
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.snapshot import preserved
+from smokestep.backends.jax.unread import unread
 from smokestep.backends.jax.words import WORDS
 from smokestep.backends.keras_objects import own_names
 from smokestep.evidence.lab import Lab
@@ -54,6 +55,7 @@ class JaxWorld:
         self._lab: JaxLab | None = None
         self._recorder = Recorder()
         self._recording: Recording | None = None
+        self._unread: dict[str, Open] = {}
         self._error: tuple[BaseException, Line | None] | None = None
         self._state = training.state
         self.lost: list[str] = []
@@ -92,8 +94,9 @@ class JaxWorld:
         return describe()
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """What is not judged for JAX."""
-        return GAPS
+        """What is not judged for JAX, and of this training."""
+        why = statistics.untried(Kept(self._training, self._state))
+        return {**GAPS, **self._unread, **({"evaluation-updates": why} if why is not None else {})}
 
     def words(self) -> Sequence[tuple[str, str]]:
         """How findings are worded for JAX."""
@@ -133,6 +136,7 @@ class JaxWorld:
         for root, value in self._roots():
             for path, classes in trees.optimizers(value, root).items():
                 tops.setdefault(path, classes)
+        self._state = running.apart(self._state)
         first = self._leaves()
         batch = list(batch_arrays(training.batch)) if training.has_batch else []
         try:
@@ -146,7 +150,7 @@ class JaxWorld:
         if recorder.hooks.ahead and not any(turn.forwards for turn in recorder.turns):
             raise NotOffered(AHEAD)
         seconds = time.perf_counter() - started
-        return Assembly(
+        assembly = Assembly(
             recorder.turns,
             first,
             {k: tuple(v) for k, v in tops.items()},
@@ -154,7 +158,10 @@ class JaxWorld:
             self._error,
             seconds,
             uses=recorder.uses,
-        ).recording()
+        )
+        recording = assembly.recording()
+        self._unread = unread(assembly, recording.modes)
+        return recording
 
     def _warm(self) -> None:
         """What Keras builds when it is first used is built by a step that is not looked at."""

@@ -8,9 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from smokestep.backends.jax import calls, declarations, frames, losses, models, naming, networks, trees
+from smokestep.backends.jax import (
+    beginnings,
+    calls,
+    declarations,
+    frames,
+    losses,
+    models,
+    naming,
+    networks,
+    optimizers,
+    trees,
+)
 from smokestep.backends.jax.cells import Backed, Turn
 from smokestep.backends.jax.dropouts import modes_of
+from smokestep.backends.jax.layers import with_layers
 from smokestep.backends.jax.naming import Held, Names, Path, source_of
 from smokestep.backends.jax.probe import most
 from smokestep.backends.jax.ranges import numbers_of
@@ -18,7 +30,7 @@ from smokestep.backends.jax.updates import Update, rescaled, updates
 from smokestep.evidence.flow import Backward, Flow, Graph, Op, Value
 from smokestep.evidence.keys import Keys, Use
 from smokestep.evidence.losses import Losses
-from smokestep.evidence.steps import Event, Group, Movement, Optimizer, Parameter, Steps
+from smokestep.evidence.steps import Event, Movement, Parameter, Steps
 from smokestep.findings import Line
 from smokestep.world import Recording
 
@@ -61,7 +73,7 @@ class Assembly:
             events=self._events(),
             parameters=self._parameters(seen.owners),
             movements=movements,
-            optimizers=self._optimizers(movements),
+            optimizers=optimizers.evidence(self, movements),
             losses=tuple(self._loss(turn) for turn in self.turns),
             kind="live" if self.live else "training",
             own_loop=bool(getattr(self.training, "own_loop", False)),
@@ -85,6 +97,7 @@ class Assembly:
             seconds=self.seconds,
             keys=Keys(tuple(self.uses), True),
             called=seen.flow,
+            beginnings=beginnings.evidence(self),
         )
 
     # ── the graph ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,7 +172,8 @@ class Assembly:
         )
         opaque = (*turn.opaque, *((op.name, op.lines()[0]) for op in turn.ops if op.opaque))
         called = tuple(each for each in calls.calls(turn) if all(value in values for value in each.outputs))
-        return networks.with_calls(Graph(turn.step, values, tuple(ops), backwards, called, opaque))
+        graph = with_layers(Graph(turn.step, values, tuple(ops), backwards, called, opaque))
+        return networks.with_calls(graph)
 
     def _way(self, turn: Turn, value: int) -> set[int]:
         """The values made of parameters on the way to one that is differentiated."""
@@ -330,32 +344,6 @@ class Assembly:
                     model=owners.get(name, ""),
                     optimizers=tuple(held.name for held in self.held if path in held.holds),
                     explicit=name in explicit,
-                )
-            )
-        return tuple(found)
-
-    def _optimizers(self, movements: Sequence[Movement]) -> tuple[Optimizer, ...]:
-        found = []
-        for held in self.held:
-            names = tuple(self.names.parameters[path] for path in held.holds if path in self.names.parameters)
-            if not names and held.top is None:
-                continue
-            own = [move for move in movements if move.parameter in names and move.rate is not None]
-            rates = tuple(
-                max(move.rate or 0.0 for move in own if move.step == step)
-                for step in sorted({move.step for move in own})
-            )
-            lines = [update.line for each in held.updates.values() for update in each]
-            keeps = held.kind != "SGD" or any(
-                leaf.top == held.top and "TraceState" in leaf.within for leaf in self.leaves.values() if held.top
-            )
-            found.append(
-                Optimizer(
-                    name=held.name,
-                    kind=held.kind,
-                    groups=(Group(names, rates, momentum=keeps),),
-                    line=lines[0] if lines else None,
-                    updates=sum(len([u for u in each if u.applied]) for each in held.updates.values()),
                 )
             )
         return tuple(found)

@@ -97,6 +97,7 @@ class Gradient:
     primal: int
     value: int
     peak: float | None
+    spread: tuple[float | None, ...] = ()  # how far its slices lie apart, along each dimension
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ from smokestep.backends.jax.programs import probe_of
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.sight import Path, Sight
 from smokestep.backends.jax.sketch import Plain, marked
+from smokestep.backends.jax.unread import unread
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
 from smokestep.findings import NotApplicable, Open
@@ -66,7 +67,7 @@ class JaxLive:
         self._foreign: dict[Path, list[bool]] = {}  # leaf -> per turn, whether the new array came from elsewhere
         self._closed = 0
         self._done = False
-        self._unseen = False
+        self._unread: dict[str, Open] = {}
         self._recording: Recording | None = None
         self._failure: Exception | None = None
         self._hooks = ExitStack()
@@ -92,8 +93,8 @@ class JaxLive:
         return {"framework": f"jax {jax.__version__}"}
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """What is not judged for JAX."""
-        return GAPS
+        """What is not judged for JAX, and of this loop."""
+        return {**GAPS, **self._unread}
 
     def words(self) -> Sequence[tuple[str, str]]:
         """How findings are worded for JAX."""
@@ -283,7 +284,10 @@ class JaxLive:
         leaves = {path: leaf for path, leaf in self._leaves.items() if path not in aside}
         tops = {top: classes for top, classes in self._tops.items() if any(leaf.top == top for leaf in leaves.values())}
         seconds = time.perf_counter() - self._started
-        return Assembly(turns, leaves, tops, None, None, seconds, live=True, uses=recorder.uses).recording()
+        assembly = Assembly(turns, leaves, tops, None, None, seconds, live=True, uses=recorder.uses)
+        recording = assembly.recording()
+        self._unread = unread(assembly, recording.modes)
+        return recording
 
     @contextmanager
     def watching(self) -> Iterator[None]:

@@ -65,6 +65,7 @@ def evidence(turns: Sequence[Turn], graphs: Sequence[Graph], names: Any, leaves:
                 statistics=statistics,
                 moved=tuple(_moved(each, names, buffers) for each in turns) if statistics else (),
                 seen=_seen(turns[0], names, buffers) if statistics else None,
+                momentum=1.0 - float(past) if isinstance(past := op.args.get("weight of the past"), float) else None,
                 affine=params,
                 trainable=tuple(value.name for value in own if value.kind == "parameter" and value.requires_grad),
                 statistics_names=buffers,

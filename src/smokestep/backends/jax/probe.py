@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from smokestep.backends.jax import keys
+from smokestep.backends.jax import keys, spreads
 from smokestep.backends.jax.crossed import compared
 from smokestep.backends.jax.groups import Group, grouped, mapped
 from smokestep.backends.jax.sketch import MARKERS, Plain, Sketch, Step, floating
@@ -46,6 +46,7 @@ class Measured:
     peaks: dict[int, float] = field(default_factory=dict)
     whole: dict[int, np.ndarray] = field(default_factory=dict)
     drawn: list[tuple[keys.Drawn, list[int]]] = field(default_factory=list)
+    spreads: dict[int, spreads.Spread] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -201,6 +202,13 @@ class Probe:
         for step in found.steps:
             if step.name == "backward":
                 values.update((*step.operands, *step.makes))
+        self.sloped = [
+            made
+            for step in found.steps
+            if step.name == "backward"
+            for made in step.makes
+            if measurable(found.avals[made]) and len(found.avals[made].shape) > 1 and floating(found.avals[made])
+        ]
         values.update(found.inputs)
         far = {made for step in found.steps if step.apart for made in step.makes}
         values -= far
@@ -218,8 +226,9 @@ class Probe:
 
     def __call__(self, given: Sequence[Any]) -> Ran:
         """Run it on these inputs."""
-        outs, own, bodies, backwards = self._run(*given)
+        outs, own, bodies, backwards, sloped = self._run(*given)
         ran = Ran(outs, _told(self.measured, self.kept, self.drawn, own), {}, {})
+        ran.own.spreads = {value: spreads.told(each) for value, each in zip(self.sloped, sloped, strict=True)}
         for number, raw in zip(self.bodies, bodies, strict=True):
             body = self.bodies[number]
             ran.bodies[number] = _told(body.measured, body.kept, body.drawn, raw)
@@ -281,7 +290,7 @@ class Probe:
             else:
                 env.update(zip(step.makes, step.call(*operands), strict=True))
         own = measures(env, self.measured, self.kept, self.drawn)
-        return found.results(env), own, bodies, backwards
+        return found.results(env), own, bodies, backwards, [spreads.taken(env[value]) for value in self.sloped]
 
 
 class Run:

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from smokestep.backends.jax import frames, keys, telling, trees, vocabulary
+from smokestep.backends.jax import frames, keys, spreads, telling, trees, vocabulary
 from smokestep.backends.jax.arrays import key_of, renewed, same, small, uniform
 from smokestep.backends.jax.cells import Cell, Differentiation, Turn
 from smokestep.backends.jax.groups import Group, grouped
@@ -298,7 +298,8 @@ class Recorder:
                 peaks.append(most(each) if each.size else None)
                 self.known[key_of(each)] = cells[-1]
                 self.kept.append(each)
-            telling.tell_backward(self, run, params["places"], cells, peaks, table, path)
+            apart = [spreads.of(each) for each in outs]
+            telling.tell_backward(self, run, params["places"], cells, peaks, table, path, apart)
 
     def _results(self, outs: Sequence[Any], params: dict[str, Any]) -> None:
         run = self.runs.get(params["key"])

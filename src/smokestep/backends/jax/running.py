@@ -12,11 +12,34 @@ import jax
 import numpy as np
 
 from smokestep.backends.jax import trees
+from smokestep.backends.jax.arrays import renewed
 
 
 def call(step: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """Call the user's step; the frames of the code it runs end here."""
     return step(*arguments)
+
+
+def apart(state: Any) -> Any:
+    """The state, an array that lies in it at two places of one tree as two: to JAX they are two parameters."""
+    if not isinstance(state, (tuple, list, dict)) and not hasattr(type(state), "__dataclass_fields__"):
+        return state
+    seen: dict[Any, set[int]] = {}
+
+    def own(path: Any, value: Any) -> Any:
+        if not trees.is_array(value) or isinstance(value, np.ndarray) or trees.is_living(value):
+            return value
+        top = path[0] if len(path) > 1 else None
+        known = seen.setdefault(top, set())
+        if id(value) in known:
+            return renewed(value)
+        known.add(id(value))
+        return value
+
+    try:
+        return jax.tree_util.tree_map_with_path(own, state, is_leaf=trees.is_living)
+    except (TypeError, ValueError):
+        return state
 
 
 def _structure(value: Any) -> Any:

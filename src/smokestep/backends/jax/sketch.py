@@ -64,6 +64,7 @@ class Step:
         return tuple(each for each in self.reads if not isinstance(each, Plain))
 
 
+WEIGHTS = ("first", "units")  # where a product says which dimension of either operand it is not taken over
 MARKERS = (forward_p.name, backward_p.name, results_p.name)
 
 
@@ -345,8 +346,9 @@ def _units(eqn: Any) -> dict[str, int]:
     numbers = eqn.params.get("dimension_numbers")
     if eqn.primitive.name == "conv_general_dilated":
         return {"units": numbers.rhs_spec[0]}
-    if eqn.primitive.name == "dot_general" and len(eqn.invars[1].aval.shape) == 2 and len(numbers[0][1]) == 1:
-        return {"units": 1 - numbers[0][1][0]}
+    if eqn.primitive.name == "dot_general" and len(numbers[0][1]) == 1:
+        sides = zip(WEIGHTS, eqn.invars, numbers[0], strict=True)
+        return {word: 1 - over for word, each, (over, *_) in sides if len(each.aval.shape) == 2}
     return {}
 
 

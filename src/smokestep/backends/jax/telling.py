@@ -14,7 +14,7 @@ from smokestep.backends.jax.cells import Arithmetic, Backed, Differentiation, Gr
 from smokestep.backends.jax.groups import Group
 from smokestep.backends.jax.notes import Note, Visit
 from smokestep.backends.jax.probe import NOTED, Body, Measured, Probe, Ran
-from smokestep.backends.jax.sketch import Plain, Sketch, Step, floating
+from smokestep.backends.jax.sketch import WEIGHTS, Plain, Sketch, Step, floating
 from smokestep.evidence.keys import Use
 
 if TYPE_CHECKING:
@@ -97,9 +97,11 @@ def tell_group(
         return
     args = dict(group.args)
     for step in group.steps:
-        args |= {key: step.params[key] for key in ("units",) if key in step.params}
+        args |= {key: step.params[key] for key in WEIGHTS if key in step.params}
     if any(step.primitive.startswith("reduce_") for step in group.steps):
         args["batch statistics"] = True
+    if group.name == "batch_norm" and (past := _past(group)) is not None:
+        args["weight of the past"] = past
     turn.ops.append(
         Made(
             serial,
@@ -117,6 +119,18 @@ def tell_group(
             base,
         )
     )
+
+
+def _past(group: Group) -> float | None:
+    """The number by which a normalization multiplies what it is given from before: its running statistics."""
+    found = {
+        round(float(number), 6)
+        for step in group.steps
+        if step.primitive == "mul" and len(step.operands) == 1 and step.operands[0] in group.reads
+        for each in step.reads
+        if isinstance(each, Plain) and getattr(each.value, "shape", ()) == () and 0 <= (number := each.value) <= 1
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def tell_body(
@@ -264,7 +278,8 @@ def tell_gradients(
         cells.append(cell.id)
     del counted
     if run is not None:
-        tell_backward(rec, run, step.params["places"], cells, peaks, table, path)
+        spreads = [measured.spreads.get(made, ()) for made in step.makes]
+        tell_backward(rec, run, step.params["places"], cells, peaks, table, path, spreads)
 
 
 def tell_backward(
@@ -275,6 +290,7 @@ def tell_backward(
     peaks: Sequence[Any],
     table: Any,
     path: frames.Path,
+    spreads: Sequence[tuple[float | None, ...]],
 ) -> None:
     """A backward pass: its event, the gradients of the values it went through, and those that came out."""
     turn = rec.turn
@@ -288,9 +304,9 @@ def tell_backward(
     backed = Backed(next(rec.serial), run, roots, frames.lines(path)[0] or run.line)
     if len(roots) == 1 and turn.cells[roots[0]].whole is not None and turn.cells[roots[0]].whole.size == 1:
         backed.loss = float(np.real(turn.cells[roots[0]].whole.reshape(())))
-    for place, cell, peak in zip(places, cells, peaks, strict=True):
+    for place, cell, peak, spread in zip(places, cells, peaks, spreads, strict=True):
         if place < len(run.primals):
-            gradient = Gradient(len(turn.backwards), run.primals[place], cell, peak)
+            gradient = Gradient(len(turn.backwards), run.primals[place], cell, peak, spread)
             turn.taint[cell] = 1 << len(turn.gradients)
             turn.gradients.append(gradient)
             backed.gradients.append(gradient)

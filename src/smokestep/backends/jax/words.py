@@ -87,7 +87,18 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("`training` is not passed, and is True then", "the flag that switches it off is written out as False"),
     (", after each train() of what holds it", ", again after each switch to training of what holds it"),
     (".eval()", " is to run in evaluation mode, with its dropout off: `deterministic=True`"),
+    ("update it only `if self.training`", "update it only `if not self.deterministic`, or as your flag is called"),
     ("pass training=self.training, or use nn.Dropout", "leave `deterministic` to the module's own attribute"),
+    (": momentum ", ": a momentum that leaves "),  # JAX's libraries call the weight of the past by that name
+    (" is the weight of the new batch, so ", " to the new batch, so "),
+    (
+        " was taken over from Keras or TensorFlow, write momentum=",
+        " was to be the weight of the past, write it as momentum, which is now ",
+    ),
+    (
+        'try backend="eager", then "aot_eager", to see which part of the compiler does it',
+        "hand over as arguments what the compiled function reads from outside: it is read once, when it is traced",
+    ),
     # layers and functions
     ("use it in forward", "use it in the model"),
     ("tensors it is given", "arrays it is given"),

@@ -18,6 +18,8 @@ from smokestep.backends.jax.calls import modelled, name_of
 from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.declarations import batch_arrays
 from smokestep.backends.jax.groups import Group
+from smokestep.backends.jax.lab import averages, derivatives, rebuild, statistics, ways
+from smokestep.backends.jax.lab.applied import applying
 from smokestep.backends.jax.lab.compare import alike, difference, spread
 from smokestep.backends.jax.lab.edits import described, edited
 from smokestep.backends.jax.lab.evaluation import evaluating
@@ -53,6 +55,8 @@ class JaxLab:
         self._kept, self._factory, self._trials = kept, factory, list[Trial]()
         self._places: list[tuple[str, int]] = []
         self._noised: set[int] = set()  # trials whose model is given what was drawn, and draws nothing itself
+        self._half = any(cell.dtype in ("float16", "bfloat16") for turn in turns for cell in turn.cells.values())
+        self._loops = any(op.name in ("scan", "while") for turn in turns for op in turn.ops)
         turn = turns[complete - 1] if complete else None
         found = modelled(turn) if turn is not None and kept.training.has_batch else []
         batch = dict(batch_arrays(kept.training.batch)) if found else {}
@@ -101,7 +105,8 @@ class JaxLab:
         if heard.noised and not heard.drew:
             self._noised.add(trial)
         told = tuple(described(name, array) for name, array in found)
-        return Outcome(told, drew=heard.drew or heard.noised, handle={"outputs": found})
+        kept = tuple(statistics.statistics(self._kept)) if not training else ()
+        return Outcome(told, drew=heard.drew or heard.noised, kept=kept, handle={"outputs": found})
 
     def _heard(
         self, trial: int, edits: Sequence[Edit], training: bool, seed: int, everything: bool
@@ -230,8 +235,8 @@ class JaxLab:
                     yield Fresh(self._kept)
 
     def rebuilt(self) -> Rebuilt:
-        """Not offered."""
-        return Rebuilt(skipped="two trainings that are built alike are not compared in JAX yet")
+        """Build the training twice with one seed, and make one step of each."""
+        return rebuild.rebuilt(self._factory)
 
     def resume(self) -> Resumed:
         """Not offered."""
@@ -252,8 +257,22 @@ class JaxLab:
         raise NotOffered("decoding with a cache is not made again in JAX yet")
 
     def averages(self, trial: int, edits: Sequence[Edit] = ()) -> tuple[str, ...]:
-        """None: nothing is kept by a call."""
-        return ()
+        """What NNX modules of the user's keep, and move as averages do when the step is made in evaluation mode."""
+        batch, made = edited(self._kept.training.batch, self._whole(trial, edits))
+
+        def step() -> bool:
+            listener = Listener(made, frozenset())
+            with evaluating(normalization=True):
+                return not stepped(self._kept, self._places[trial][0], batch, listener).error
+
+        def given() -> Any:
+            heard, _ = self._heard(trial, edits, False, 0, everything=False)
+            return [np.asarray(heard.values[n]).tobytes() for n in heard.model.outputs] if heard is not None else None
+
+        with self._apart():
+            for each in self._kept.living():
+                evaluated(each)
+            return averages.averages(self._kept, step, given)
 
     def modes(self, trial: int) -> Switched:
         """What the class of an NNX module makes of `eval`."""
@@ -274,16 +293,24 @@ class JaxLab:
         return ()
 
     def functions(self) -> tuple[Sloped, ...]:
-        """Not offered."""
-        raise NotOffered("functions with a gradient of their own are not tried alone in JAX yet")
+        """Every function with a derivative of its own in what is differentiated, tried alone."""
+        found = {}
+        for trial in self._trials:
+            with applying() as seen:
+                heard, _ = self._heard(trial.index, (), True, 0, everything=True)
+            found |= {each.name: each for each in derivatives.tried(heard, seen) if each.name not in found}
+        return tuple(found.values())
 
     def slopes(self, trial: int) -> Sloped:
-        """Not offered."""
-        raise NotOffered("functions with a gradient of their own are not tried alone in JAX yet")
+        """None: all but such functions is differentiated by JAX itself."""
+        return Sloped("", self._trials[trial].line, why=derivatives.WHOLE, whole=True)
 
     def ways(self) -> tuple[Way, ...]:
-        """Not offered."""
-        raise NotOffered("the compiled step is not compared with one that runs operation by operation in JAX yet")
+        """Where something is compiled: one step as written against one that runs operation by operation."""
+        if self._factory is None:
+            raise NotOffered(rebuild.BUILT)
+        with self._apart():
+            return ways.ways(self._factory, self._half, self._loops)
 
 
 class Fresh:
