@@ -138,7 +138,7 @@ class Assembly:
                     line,
                     own[0] if own else line,
                     op.module,
-                    op.grad or bool(lifted.intersection(op.makes)),
+                    (op.grad and not op.unsure) or bool(lifted.intersection(op.makes)),
                     False,
                     False,
                     _scalars(op.args),

@@ -92,7 +92,7 @@ def _weighs(
 ) -> bool:
     """Whether data is worked on with a parameter that has entries: no penalty is added to a loss, no scale applied."""
     _, reads, _makes, group = each
-    if group is None or group.kind == "loss":
+    if group is None or group.kind == "loss" or group.name == "lax.cond":
         return False
     own = [n for n in reads if n in learned and _size(avals[n]) > 1]
     return bool(own) and any(n in given and getattr(avals[n], "shape", ()) for n in reads)

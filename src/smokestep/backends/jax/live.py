@@ -21,12 +21,13 @@ from smokestep.backends.jax import sight, trees
 from smokestep.backends.jax.arrays import key_of
 from smokestep.backends.jax.assembly import Assembly, distance
 from smokestep.backends.jax.cells import Turn
+from smokestep.backends.jax.equations import marked
 from smokestep.backends.jax.hooks import hooked
 from smokestep.backends.jax.markers import forward_p
-from smokestep.backends.jax.programs import probe_of
+from smokestep.backends.jax.programs import program_of
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.sight import Path, Sight
-from smokestep.backends.jax.sketch import Plain, marked
+from smokestep.backends.jax.sketch import Plain
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
 from smokestep.findings import NotApplicable, Open
@@ -290,7 +291,7 @@ class JaxLive:
 
 def _differentiated(closed: Any) -> list[int]:
     """Which arguments of a compiled call are differentiated in it, as they are or cast or moved about."""
-    found = probe_of(closed).sketch
+    found = program_of(closed).plain
     makers = {made: step for step in found.steps for made in step.makes}
     places = {number: place for place, number in enumerate(found.inputs)}
     chosen: dict[int, None] = {}

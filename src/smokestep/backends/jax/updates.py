@@ -10,7 +10,7 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from smokestep.backends.jax import frames
-from smokestep.backends.jax.cells import Arithmetic, Turn
+from smokestep.backends.jax.cells import Arithmetic, Cell, Turn
 from smokestep.findings import Line
 
 Path = tuple[str, ...]
@@ -106,7 +106,8 @@ def _applied(turn: Turn, found: list[Update], aside: Set[Path]) -> None:
     """Follow every leaf that the step left back to the update that made it."""
     of: dict[int, Update] = {position: update for update in found for position in update.members}
     by_hand: dict[Line | None, Update] = {}
-    for path, value in turn.left.items():
+    for path, given in turn.left.items():
+        value = _taken(turn, given)
         if value == turn.entered.get(path) or not turn.taint.get(value) or path in aside:
             continue
         maker = turn.made_of.get(value)
@@ -122,6 +123,16 @@ def _applied(turn: Turn, found: list[Update], aside: Set[Path]) -> None:
         update.given |= turn.taint[value] if update.by_hand else 0
         update.applied[path] = size
     found.extend(by_hand.values())
+
+
+def _taken(turn: Turn, value: int) -> int:
+    """What a value is by the branches that were taken, if conds gave it."""
+    while (position := turn.made_of.get(value)) is not None and turn.arithmetic[position].name == "lax.cond":
+        result = turn.arithmetic[position].reads[0]
+        if turn.cells[result].shape != turn.cells[value].shape:
+            break
+        value = result
+    return value
 
 
 def _first(turn: Turn, value: int, of: dict[int, Update]) -> Update | None:
@@ -144,7 +155,7 @@ def _first(turn: Turn, value: int, of: dict[int, Update]) -> Update | None:
 def _added(turn: Turn, value: int, before: int | None) -> float | None:
     """The largest entry of what was added to a leaf to make its new value, None if it was made otherwise."""
     for _ in range(6):
-        position = turn.made_of.get(value)
+        position = turn.made_of.get(value := _taken(turn, value))
         if position is None:
             return None
         each = turn.arithmetic[position]
@@ -167,6 +178,11 @@ def _rate(turn: Turn, update: Update) -> float | None:
             continue
         numbers = [abs(n) for n in each.args.values() if isinstance(n, (int, float)) and not isinstance(n, bool)]
         scalars = [turn.cells[r] for r in each.reads if not turn.taint.get(r) and turn.cells[r].shape == ()]
+        whole = [_cast_from(turn, cell) for cell in scalars]
+        if "bool" in whole and any(cell.peak == 0.0 for cell in scalars):  # there is no update in this step
+            return None
+        if any("float" not in dtype for dtype in whole):
+            continue
         if len(numbers) == 1 and len(each.reads) == 1:
             found.append(numbers[0])
             break
@@ -174,6 +190,13 @@ def _rate(turn: Turn, update: Update) -> float | None:
             found.append(scalars[0].peak)
             break
     return found[0] if found else None
+
+
+def _cast_from(turn: Turn, cell: Cell) -> str:
+    """The type that a number was cast from, else its own."""
+    position = turn.made_of.get(cell.id)
+    each = turn.arithmetic[position] if position is not None else None
+    return turn.cells[each.reads[0]].dtype if each is not None and each.name == "to" and each.reads else cell.dtype
 
 
 def _end(turn: Turn, update: Update) -> Line | None:
