@@ -301,6 +301,7 @@ def _by_structure(
             ]
             if like and (depth > 1 or len(path) <= 2) and (not each.holds or path[:-depth] in roots):
                 each.holds.append(path)
+                roots.add(path[:-depth])
                 break
 
 

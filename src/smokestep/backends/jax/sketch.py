@@ -251,7 +251,9 @@ class _Layout:
                 result = self.held(env[var], var.aval, path, module)
                 made = env[var] = self.sketch.new(var.aval)
                 more = (operands[each] for each in positions)
-                self.add(Step("lax.cond", "lax.cond", (result, index, *more), (made,), lambda x, *_: (x,), path, module))
+                self.add(
+                    Step("lax.cond", "lax.cond", (result, index, *more), (made,), lambda x, *_: (x,), path, module)
+                )
         return None
 
     def held(self, value: Read, aval: Any, path: frames.Path, module: str) -> int:

@@ -21,7 +21,8 @@ class Update:
     """One place where an optimizer (or a line of the user's, by hand) worked on gradients, in one step.
 
     `given`: the gradients it was given (positions in `Turn.gradients`). `applied`: the leaves that it changed.
-    `top`: the path of the optimizer's state, None for arithmetic by hand.
+    `top`: the path of the optimizer's state, None for arithmetic by hand. `skipped`: the branch that a cond took leaves
+    all as it was.
     """
 
     index: int
@@ -30,10 +31,16 @@ class Update:
     members: list[int] = field(default_factory=list)
     top: Path | None = None
     by_hand: bool = False
+    skipped: bool = False
     applied: dict[Path, float | None] = field(default_factory=dict)  # leaf -> the largest entry of what was added
     rate: float | None = None
     turns: int = 0  # the backward passes before it
     sizes: dict[int, float] = field(default_factory=dict)  # gradient -> the largest entry of its update
+
+    @property
+    def used(self) -> bool:
+        """Whether it did something with the gradients that it was given."""
+        return not self.skipped and (bool(self.applied) or not self.by_hand)
 
 
 def updates(turn: Turn, tops: Iterable[Path], aside: Set[Path] = frozenset()) -> list[Update]:
@@ -59,12 +66,12 @@ def updates(turn: Turn, tops: Iterable[Path], aside: Set[Path] = frozenset()) ->
             for read in each.reads:
                 update.given |= turn.taint.get(read, 0)
     merged = _merged(list(found.values()))
-    _applied(turn, merged, aside)
+    _applied(turn, merged, aside, tops)
     for update in merged:
-        update.rate = _rate(turn, update)
-        if not update.applied:
+        update.rate = None if update.skipped else _rate(turn, update)
+        if not update.applied and not update.skipped:
             update.line = _end(turn, update) or update.line
-    if not any(update.applied for update in merged):
+    if not any(update.applied or update.skipped for update in merged):
         merged += _unmerged(turn, merged)
     return sorted(merged, key=lambda each: each.index)
 
@@ -102,12 +109,20 @@ def _merged(found: list[Update]) -> list[Update]:
     return whole
 
 
-def _applied(turn: Turn, found: list[Update], aside: Set[Path]) -> None:
+def _applied(turn: Turn, found: list[Update], aside: Set[Path], tops: Iterable[Path]) -> None:
     """Follow every leaf that the step left back to the update that made it."""
     of: dict[int, Update] = {position: update for update in found for position in update.members}
     by_hand: dict[Line | None, Update] = {}
+    real, over = _really(turn), dict.fromkeys(tops)
+    passed: list[Update] = []
     for path, given in turn.left.items():
         value = _taken(turn, given)
+        if turn.taint.get(given) and given not in real:
+            if (update := _first(turn, given, of)) is not None:
+                passed.append(update)
+            elif (top := next((top for top in over if path[: len(top)] == top), None)) is not None:
+                over[top] = _passed_over(turn, given, top, over[top])
+            continue
         if value == turn.entered.get(path) or not turn.taint.get(value) or path in aside:
             continue
         maker = turn.made_of.get(value)
@@ -122,7 +137,28 @@ def _applied(turn: Turn, found: list[Update], aside: Set[Path]) -> None:
             update.index = max(update.index, last.id)
         update.given |= turn.taint[value] if update.by_hand else 0
         update.applied[path] = size
-    found.extend(by_hand.values())
+    for update in passed:
+        update.skipped = not update.applied
+    busy = {update.top for update in found}
+    found.extend([*by_hand.values(), *(each for top, each in over.items() if each is not None and top not in busy)])
+
+
+def _really(turn: Turn) -> set[int]:
+    """What was made of gradients in the branches that were taken."""
+    found = {gradient.value for gradient in turn.gradients}
+    for each in turn.arithmetic:
+        reads = each.reads[:1] if each.name == "lax.cond" else each.reads
+        if not found.isdisjoint(reads):
+            found.update(each.makes)
+    return found
+
+
+def _passed_over(turn: Turn, value: int, top: Path, before: Update | None) -> Update:
+    """The update of an optimizer whose state a cond left as it was."""
+    each = turn.arithmetic[turn.made_of[value]]
+    update = before or Update(each.id, _line(each), top=top, skipped=True)
+    update.index, update.given = max(update.index, each.id), update.given | turn.taint[value]
+    return update
 
 
 def _taken(turn: Turn, value: int) -> int:
