@@ -112,9 +112,9 @@ class Sketch:
         return [each.value if isinstance(each, Plain) else env[each] for each in self.outputs]
 
 
-def sketch(closed: Any, choices: Mapping[Key, int] | None = None, at: Key = ()) -> Sketch:
+def sketch(closed: Any, choices: Mapping[Key, int] | None = None, at: Key = (), mesh: Any = None) -> Sketch:
     """Lay a traced program out flat. `choices`: which branches of its conds are taken, where that is known; `at`: where
-    in a larger program it stands."""
+    in a larger program it stands; `mesh`: of the `shard_map` that it is in."""
     found = Sketch(choices=choices or {})
     jaxpr = closed.jaxpr
     found.inputs = [found.new(var.aval) for var in jaxpr.invars]
@@ -122,7 +122,7 @@ def sketch(closed: Any, choices: Mapping[Key, int] | None = None, at: Key = ()) 
     for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
         env[var] = found.new(var.aval)
         found.constants[env[var]] = value
-    _Layout(found, at).walk(jaxpr, env, (), "")
+    _Layout(found, at, mesh).walk(jaxpr, env, (), "")
     found.outputs = [_read(env, each) for each in jaxpr.outvars]
     return found
 
@@ -132,11 +132,12 @@ def _read(env: dict[Any, Any], atom: Any) -> Read:
 
 
 class _Layout:
-    def __init__(self, found: Sketch, at: Key) -> None:
+    def __init__(self, found: Sketch, at: Key, mesh: Any) -> None:
         self.sketch = found
         self.at = list(at)  # the equations, turns of loops and branches that led here
         self.far: set[int] = set()  # what JAX's own work made
         self.unsure = False
+        self.mesh = mesh  # of the `shard_map` that is walked
 
     def walk(self, jaxpr: Any, env: dict[Any, Any], outer: frames.Path, module: str, inside: str = "") -> None:
         for number, eqn in enumerate(jaxpr.eqns):
@@ -170,7 +171,9 @@ class _Layout:
         elif name == "cond" and self.own(reads, module):
             self.branch(eqn, env, reads, path, module, inside)
         elif name == "shard_map" and shards.alone(params) and self.own(reads, module):
+            before, self.mesh = self.mesh, params["mesh"]
             self.open(params["jaxpr"], eqn, env, reads, path, module, inside)
+            self.mesh = before
         elif (call := shards.collective(eqn)) is not None:
             made = self.makes(eqn, env)
             name = PRIMITIVES.get(name, name)
@@ -200,7 +203,7 @@ class _Layout:
         self.sketch.steps.append(step)
 
     def marker(self, eqn: Any, reads: tuple[Read, ...], path: frames.Path, module: str) -> None:
-        body = sketch(eqn.params["jaxpr"], self.sketch.choices, tuple(self.at))
+        body = sketch(eqn.params["jaxpr"], self.sketch.choices, tuple(self.at), self.mesh)
         body.effects = bool(eqn.params["jaxpr"].effects)
         params = {key: value for key, value in eqn.params.items() if key != "jaxpr"}
         self.add(Step("forward", eqn.primitive.name, reads, (), lambda *args: (), path, module, params, body=body))
@@ -290,7 +293,8 @@ class _Layout:
             return result if many else (result,)
 
         plain = plain_of(params) | units_of(eqn) | (over_of(inner) if name in NORMALISES and inner is not None else {})
-        step = Step(name, primitive.name, reads, made, call, path, module, plain, carrier(eqn), outer, closed)
+        run = call if self.mesh is None else shards.within(self.mesh, call)
+        step = Step(name, primitive.name, reads, made, run, path, module, plain, carrier(eqn), outer, closed)
         step.effect = not made and bool(eqn.effects)
         if self.unsure and step.name == "detach":
             step.name, step.unsure = "stop_gradient", True
