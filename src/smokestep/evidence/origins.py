@@ -15,7 +15,7 @@ VIEWS = frozenset(
     "view reshape squeeze unsqueeze flatten unflatten ravel permute transpose t T mT H mH swapaxes swapdims movedim "
     "moveaxis expand expand_as view_as reshape_as broadcast_to contiguous alias detach data requires_grad_ detach_ "
     "squeeze_ unsqueeze_ transpose_ t_ atleast_1d atleast_2d identity to float double half bfloat16 type type_as clone "
-    "cpu cuda".split()
+    "cpu cuda lax.cond".split()
 )
 PICKS = frozenset(
     "__getitem__ narrow select chunk split tensor_split unbind index_select masked_select take_along_dim gather flip "

@@ -103,6 +103,8 @@ def zero_reason(
         )
     if 0 in read.shape:
         return "waiting", f"`{op.name}` had no entry to work on", ""
+    if op.name == "lax.cond":
+        return "waiting", "the branches that `lax.cond` took in these steps do not pass gradient to it", ""
     if op.name in PICKS:
         return "waiting", f"of what `{op.name}` gives, the loss used none of its entries in these steps", ""
     if read.kind == "parameter" and len(read.shape) == 1 and op.name in ADDS:

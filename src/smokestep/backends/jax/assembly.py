@@ -155,7 +155,7 @@ class Assembly:
                     line,
                     own[0] if own else line,
                     op.module,
-                    op.grad or bool(lifted.intersection(op.makes)),
+                    (op.grad and not op.unsure) or bool(lifted.intersection(op.makes)),
                     False,
                     False,
                     _scalars(op.args),
@@ -233,8 +233,8 @@ class Assembly:
                     detail = {
                         "closure": False,
                         "closure_backwards": 0,
-                        "skipped": False,
-                        "applied": bool(update.applied),
+                        "skipped": update.skipped,
+                        **({} if update.skipped else {"applied": bool(update.applied)}),
                     }
                     found.append(Event(update.index, turn.step, "update", update.line, held.name, names, detail))
             for update in changes:
@@ -282,7 +282,7 @@ class Assembly:
                     continue
                 peak = gradient.peak if gradient.peak is not None else 0.0
                 received[source] = peak
-                if any(update.given >> position & 1 and (update.applied or not update.by_hand) for update in changes):
+                if any(update.given >> position & 1 and update.used for update in changes):
                     at_update[source] = max(peak, at_update.get(source, 0.0)) if peak == peak else peak
             for path, name in self.known.items():
                 before, after = turn.before.get(path), turn.after.get(path, turn.before.get(path))

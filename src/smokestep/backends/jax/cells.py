@@ -69,6 +69,7 @@ class Made:
     label: str = ""
     opaque: bool = False
     body: int | None = None
+    unsure: bool = False
 
     def lines(self) -> tuple[Line | None, tuple[Line, ...]]:
         """Where it was written."""

@@ -16,7 +16,7 @@ from smokestep.backends.jax.sketch import Plain, Step
 # What a model may still do with its last layer's result: one operand, a row stays a row.
 TAIL = frozenset(
     "relu relu6 gelu silu swish tanh sigmoid hard_tanh hard_sigmoid softplus elu leaky_relu celu selu softmax "
-    "reshape view squeeze unsqueeze flatten permute transpose to clone __getitem__ identity".split()
+    "reshape view squeeze unsqueeze flatten permute transpose to clone __getitem__ identity lax.cond".split()
 )
 
 
@@ -62,7 +62,7 @@ def frontier(body: Body, data: Collection[int]) -> Frontier | None:
     for at, reads, makes, group in groups:
         if at in region or group is None or made.isdisjoint(reads):
             continue
-        moving = {read for read in reads if read in given}
+        moving = {read for read in (reads[:1] if group.name == "lax.cond" else reads) if read in given}
         if (
             group.name in TAIL
             and group.kind != "loss"
@@ -92,7 +92,7 @@ def _weighs(
 ) -> bool:
     """Whether data is worked on with a parameter that has entries: no penalty is added to a loss, no scale applied."""
     _, reads, _makes, group = each
-    if group is None or group.kind == "loss":
+    if group is None or group.kind == "loss" or group.name == "lax.cond":
         return False
     own = [n for n in reads if n in learned and _size(avals[n]) > 1]
     return bool(own) and any(n in given and getattr(avals[n], "shape", ()) for n in reads)

@@ -32,6 +32,7 @@ class Group:
     module: str = ""
     outer: str = ""
     opaque: bool = False
+    unsure: bool = False  # another branch of a cond has gradient where this has none
     label: str = ""  # the library function, as the library calls it
 
     @property
@@ -135,6 +136,7 @@ def _link(found: Iterable[Group | Step], sketch: Sketch) -> None:
         if not group.makes and made:
             group.makes = (made[-1],)
         group.opaque = any(step.opaque for step in group.steps)
+        group.unsure = any(step.unsure for step in group.steps)
         _name(group, sketch)
 
 

@@ -6,7 +6,6 @@ with. Micro-batches whose gradients are added up first are one turn. When enough
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,16 +17,15 @@ import numpy as np
 
 from smokestep.backends import Unseen
 from smokestep.backends.gaps import JAX as GAPS
-from smokestep.backends.jax import sight, trees
+from smokestep.backends.jax import handed, sight, trees
 from smokestep.backends.jax.arrays import key_of
 from smokestep.backends.jax.assembly import Assembly, distance
 from smokestep.backends.jax.cells import Turn
+from smokestep.backends.jax.equations import marked
 from smokestep.backends.jax.hooks import hooked
 from smokestep.backends.jax.markers import forward_p
-from smokestep.backends.jax.programs import probe_of
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.sight import Path, Sight
-from smokestep.backends.jax.sketch import Plain, marked
 from smokestep.backends.jax.unread import unread
 from smokestep.evidence.lab import Lab
 from smokestep.evidence.loaders import Loader
@@ -107,8 +105,8 @@ class JaxLive:
         step = marked(closed.jaxpr)
         if step:
             with self._recorder.hooks.apart():
-                places = _differentiated(closed)
-                names = _names(closed, len(arguments))
+                places = handed.differentiated(closed)
+                names = handed.names(closed, len(arguments))
             self._arrive([arguments[i] for i in places], [names[i] for i in places], arguments, names)
         if self._recorder.turn is None:
             return None
@@ -185,9 +183,9 @@ class JaxLive:
                 now.others[id(array)], now.leaves[path], now.everywhere[path] = [path], trees.Leaf(path, array), array
         if recorder.turn is None:
             batch = [
-                (_label(name), array)
+                (handed.label(name), array)
                 for name, array in zip(given_names, given, strict=True)
-                if id(array) not in now.others and _sample(array)
+                if id(array) not in now.others and handed.sample(array)
             ]
             self._calls, self._marks, self._times = {}, {}, 0
             self._sight = now
@@ -295,47 +293,6 @@ class JaxLive:
         with self._hooks:
             self._hooks.enter_context(hooked(self._recorder.hooks))
             yield
-
-
-def _differentiated(closed: Any) -> list[int]:
-    """Which arguments of a compiled call are differentiated in it, as they are or cast or moved about."""
-    found = probe_of(closed).sketch
-    makers = {made: step for step in found.steps for made in step.makes}
-    places = {number: place for place, number in enumerate(found.inputs)}
-    chosen: dict[int, None] = {}
-    for step in found.steps:
-        if step.name != "forward" or step.body is None:
-            continue
-        for read in step.reads[: step.params["counted"]]:
-            value: Any = read
-            for _ in range(8):
-                if isinstance(value, Plain) or value in places:
-                    break
-                maker = makers.get(value)
-                value = maker.operands[0] if maker is not None and len(maker.operands) == 1 else Plain(None)
-            if not isinstance(value, Plain) and value in places:
-                chosen[places[value]] = None
-    return list(chosen)
-
-
-def _names(closed: Any, count: int) -> list[Path]:
-    """What the arguments of a compiled call are called: `params['w']` is ("params", "w")."""
-    names = list(getattr(closed.jaxpr.debug_info, "arg_names", None) or ())
-    names += [None] * (count - len(names))
-    return [
-        tuple(re.findall(r"\w+", str(name))) if name else (f"argument {i}",) for i, name in enumerate(names[:count])
-    ]
-
-
-def _label(name: Path) -> str:
-    """A sample's name, as that of an element of a batch."""
-    return f"batch[{'.'.join(name)!r}]"
-
-
-def _sample(array: Any) -> bool:
-    """Whether an array may belong to a batch: a key or a single number does not."""
-    shape = getattr(array, "shape", ())
-    return trees.is_array(array) and len(shape) > 0 and not trees.is_key(array) and str(array.dtype) != "uint32"
 
 
 def _successor(path: Path, array: Any, places: Mapping[int, int], given: Sequence[Any], then: Sight, now: Sight) -> Any:

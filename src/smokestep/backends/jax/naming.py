@@ -99,7 +99,7 @@ def _copied(turn: Turn, value: int) -> int | None:
     """What a value was cast or copied from."""
     cell = turn.cells[value]
     op = next((op for op in turn.ops if value in op.makes), None) if cell.op is not None else None
-    if op is None or len(op.reads) != 1 or turn.cells[op.reads[0]].shape != cell.shape:
+    if op is None or (len(op.reads) != 1 and op.name != "lax.cond") or turn.cells[op.reads[0]].shape != cell.shape:
         return None
     return op.reads[0]
 
@@ -107,6 +107,8 @@ def _copied(turn: Turn, value: int) -> int | None:
 def _version(turn: Turn, value: int) -> int | None:
     """What an update was added to, to make a value."""
     each = turn.arithmetic[turn.made_of[value]]
+    if each.name == "lax.cond" and turn.cells[each.reads[0]].shape == turn.cells[value].shape:
+        return each.reads[0]
     if len(each.reads) == 1 and turn.cells[each.reads[0]].shape == turn.cells[value].shape and each.name in CASTS:
         return each.reads[0]
     if each.name not in ("add", "sub") or len(each.reads) != 2:
@@ -299,6 +301,7 @@ def _by_structure(
             ]
             if like and (depth > 1 or len(path) <= 2) and (not each.holds or path[:-depth] in roots):
                 each.holds.append(path)
+                roots.add(path[:-depth])
                 break
 
 

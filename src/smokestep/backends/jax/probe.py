@@ -6,7 +6,6 @@ only of what a loss was given, and of what an activation made, where they are sm
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +16,10 @@ import numpy as np
 
 from smokestep.backends.jax import keys, spreads
 from smokestep.backends.jax.crossed import compared
+from smokestep.backends.jax.equations import floating
 from smokestep.backends.jax.groups import Group, grouped, mapped
-from smokestep.backends.jax.sketch import MARKERS, Plain, Sketch, Step, floating
+from smokestep.backends.jax.quickly import quickly
+from smokestep.backends.jax.sketch import MARKERS, Key, Plain, Sketch, Step
 
 SMALL = 1 << 14  # entries up to which a value is brought back whole to be measured
 KEPT = 1 << 18  # entries of a value that is brought back whole
@@ -51,12 +52,14 @@ class Measured:
 
 @dataclass(slots=True)
 class Ran:
-    """One run of a probe: the results, the measures of the sketch, of each body and of each backward."""
+    """One run of a probe: the results, the measures of the sketch, of each body and of each backward, the branches
+    that conds took."""
 
     outputs: list[Any]
     own: Measured
     bodies: dict[int, Measured]
     backwards: dict[int, tuple[dict[int, tuple[float, float]], list[float]]]
+    taken: dict[Key, int] = field(default_factory=dict)
 
 
 def body_of(step: Step) -> Body:
@@ -163,25 +166,8 @@ def most(value: Any) -> float:
 def mean(value: Any) -> float:
     """The mean entry."""
     array = np.asarray(value)
-    return float(np.real(array.astype(np.float32) if array.dtype.kind not in "fc" else array).mean())
-
-
-@functools.cache
-def quickly() -> dict[str, Any]:
-    """Compiler options for a program that runs three times: on a CPU compiling it takes longest."""
-    if jax.default_backend() != "cpu":
-        return {}
-    plain: dict[str, Any] = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    haste = plain | {
-        "xla_cpu_use_fusion_emitters": False,  # halves the time that a small program takes to compile (jaxlib 0.10)
-        "xla_cpu_enable_concurrency_optimized_scheduler": False,
-        "xla_cpu_parallel_codegen_split_count": 1,
-    }
-    try:
-        jax.jit(lambda x: x, compiler_options=haste).lower(0.0).compile()
-    except Exception:  # options come and go with the versions of the compiler
-        return plain
-    return haste
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinities of both signs
+        return float(np.real(array.astype(np.float32) if array.dtype.kind not in "fc" else array).mean())
 
 
 class Probe:
@@ -226,12 +212,14 @@ class Probe:
 
     def __call__(self, given: Sequence[Any]) -> Ran:
         """Run it on these inputs."""
-        outs, own, bodies, backwards, sloped = self._run(*given)
+        outs, own, bodies, backwards, taken, sloped = self._run(*given)
         ran = Ran(outs, _told(self.measured, self.kept, self.drawn, own), {}, {})
         ran.own.spreads = {value: spreads.told(each) for value, each in zip(self.sloped, sloped, strict=True)}
         for number, raw in zip(self.bodies, bodies, strict=True):
             body = self.bodies[number]
             ran.bodies[number] = _told(body.measured, body.kept, body.drawn, raw)
+        for found, indices in zip((self.sketch, *(body.sketch for body in self.bodies.values())), taken, strict=True):
+            ran.taken.update(taken_of(found, indices))
         for (number, at), (table, cts) in zip(self.linked.items(), backwards, strict=True):
             ran.backwards[number] = gradients_told(self.bodies[at], table), [most(c) for c in cts]
         return ran
@@ -264,7 +252,7 @@ class Probe:
         env: dict[int, Any] = dict(zip(found.inputs, given, strict=True)) | dict(found.constants)
         runs: dict[int, Run] = {}
         answered = set(self.linked.values())
-        bodies, backwards = [], []
+        bodies, backwards, taken = [], [], []
         for number, step in enumerate(found.steps):
             if step.effect or (step.apart and self.direct):
                 continue
@@ -273,6 +261,7 @@ class Probe:
                 body = self.bodies[number]
                 run = runs[number] = Run(body, operands, number in answered)
                 bodies.append(measures(run.env, body.measured, body.kept, body.drawn))
+                taken.append([run.env[value] for value in body.sketch.conds.values()])
                 runs[-step.params["key"]] = run
             elif step.name == "results" and step.primitive in MARKERS and self.direct:
                 inner = runs[-step.params["key"]]
@@ -290,7 +279,9 @@ class Probe:
             else:
                 env.update(zip(step.makes, step.call(*operands), strict=True))
         own = measures(env, self.measured, self.kept, self.drawn)
-        return found.results(env), own, bodies, backwards, [spreads.taken(env[value]) for value in self.sloped]
+        taken = [[env[value] for value in found.conds.values()], *taken]
+        sloped = [spreads.taken(env[value]) for value in self.sloped]
+        return found.results(env), own, bodies, backwards, taken, sloped
 
 
 class Run:
@@ -350,6 +341,11 @@ def _told(measured: list[int], kept: list[int], drawn: list[keys.Drawn], raw: An
 
 
 measured_of = _told
+
+
+def taken_of(found: Sketch, indices: Sequence[Any]) -> dict[Key, int]:
+    """Which branches the conds of a sketch took."""
+    return {key: int(np.asarray(each)) for key, each in zip(found.conds, indices, strict=True)}
 
 
 def gradients_told(body: Body, table: Any) -> dict[int, tuple[float, float]]:

@@ -16,13 +16,14 @@ import numpy as np
 from smokestep.backends.jax import frames, keys, spreads, telling, trees, vocabulary
 from smokestep.backends.jax.arrays import key_of, renewed, same, small, uniform
 from smokestep.backends.jax.cells import Cell, Differentiation, Turn
+from smokestep.backends.jax.equations import file_of, floating, marked
 from smokestep.backends.jax.groups import Group, grouped
 from smokestep.backends.jax.hooks import Hooks
 from smokestep.backends.jax.markers import backward_p, forward_p, results_p
 from smokestep.backends.jax.notes import note_p
 from smokestep.backends.jax.probe import Measured, gradients_told, most
-from smokestep.backends.jax.programs import compiled, eager_body, evaluator, felt_compiled, probe_of
-from smokestep.backends.jax.sketch import Plain, Sketch, Step, _file, floating, marked
+from smokestep.backends.jax.programs import branching, compiled, eager_body, evaluator, felt_compiled, program_of
+from smokestep.backends.jax.sketch import Plain, Sketch, Step
 from smokestep.evidence.keys import Use
 from smokestep.findings import Line
 
@@ -121,7 +122,7 @@ class Recorder:
 
     def jit(self, closed: Any, arguments: list[Any], name: str) -> list[Any] | None:
         """A compiled call."""
-        place = frames.library(_file(closed))
+        place = frames.library(file_of(closed))
         path = frames.of_stack(2)
         if self.turn is None:
             return None
@@ -129,9 +130,8 @@ class Recorder:
             return self._library_call(closed, arguments, name, place, path)
         self.flush()
         with self.hooks.apart():
-            probe = probe_of(closed)
             try:
-                ran = probe(arguments)
+                probe, ran = program_of(closed)(arguments)
             except (FloatingPointError, MemoryError):
                 raise
             except Exception as error:
@@ -175,6 +175,12 @@ class Recorder:
             with self.hooks.apart():
                 telling.tell_note(self, params["note"], arguments, path)
             return []
+        if primitive.name == "cond":
+            with self.hooks.apart():
+                closed = branching(arguments, primitive, params)
+            taken = self.jit(closed, list(arguments), "cond")
+            if taken is not None:
+                return taken
         result = run()
         outs = list(result) if primitive.multiple_results else [result]
         if not outs or primitive.name == "stage":
@@ -274,8 +280,7 @@ class Recorder:
     # ── differentiations that run eagerly ──────────────────────────────────────────────────────────────────────
     def _forward(self, arguments: Sequence[Any], params: dict[str, Any], path: frames.Path) -> None:
         with self.hooks.apart():
-            body, run = eager_body(params)
-            measured = run(arguments)
+            body, measured = eager_body(params, arguments)
             operands = [self.value_of(each) if trees.is_array(each) else None for each in arguments]
             found = telling.tell_body(self, body, operands, measured, path)
             found.key = params["key"]

@@ -1,33 +1,43 @@
 """Sketch: a traced program laid out flat: every operation in order, with what it reads and makes, by number.
 
-Compiled calls of the user's own, checkpoints and short loops are opened; library functions with a name and functions
-with a derivative of their own stay one operation. A sketch holds no numbers and can be run on any.
+Compiled calls of the user's own, checkpoints, short loops and the branches that are known to be taken are opened;
+library functions with a name and functions with a derivative of their own stay one operation. A sketch holds no numbers
+and can be run on any that take these branches.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import jax
 from jax._src import core, source_info_util
 
-from smokestep.backends.jax import frames
+from smokestep.backends.jax import frames, shards
+from smokestep.backends.jax.branches import otherwise
+from smokestep.backends.jax.equations import (
+    CALLS,
+    carrier,
+    closed_library,
+    file_of,
+    function_of,
+    inner_of,
+    over_of,
+    plain_of,
+    size_of,
+    units_of,
+)
 from smokestep.backends.jax.markers import APART, backward_p, forward_p, results_p
 from smokestep.backends.jax.notes import Note, note_p
 from smokestep.backends.jax.vocabulary import PRIMITIVES, of_jit
 
 NORMALISES = frozenset({"softmax", "log_softmax", "logsumexp"})
 BUDGET = 4000  # operations up to which loops are unrolled
-CALLS = frozenset(
-    {"jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint", "custom_lin", "remat_opt"}
-)
-_PLACE = re.compile(r" at (.*):\d+$")
 _CUSTOM = frozenset({"custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"})
 
 Read: TypeAlias = "int | Plain"
+Key: TypeAlias = "tuple[int, ...]"  # where a `cond` stands in a program
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +67,14 @@ class Step:
     effect: bool = False
     opaque: bool = False
     apart: bool = False  # JAX's own work on a differentiated function
+    unsure: bool = False  # another branch than the one taken has gradient where this has none
 
     @property
     def operands(self) -> tuple[int, ...]:
         """The values it reads."""
-        return tuple(each for each in self.reads if not isinstance(each, Plain))
+        return tuple(_values(self.reads))
 
 
-WEIGHTS = ("first", "units")  # where a product says which dimension of either operand it is not taken over
 MARKERS = (forward_p.name, backward_p.name, results_p.name)
 
 
@@ -79,7 +89,8 @@ class Noted:
 
 @dataclass(slots=True)
 class Sketch:
-    """A flat program. `avals[n]` is the type of value n; inputs come first, then `constants` with their arrays."""
+    """A flat program. `avals[n]` is the type of value n; inputs come first, then `constants` with their arrays.
+    `conds`: of every `cond` the value that says which branch is taken; `choices`: the branches that were opened."""
 
     steps: list[Step] = field(default_factory=list)
     avals: list[Any] = field(default_factory=list)
@@ -87,8 +98,9 @@ class Sketch:
     outputs: list[Read] = field(default_factory=list)
     constants: dict[int, Any] = field(default_factory=dict)
     effects: bool = False
-    text: str = ""
     notes: list[Noted] = field(default_factory=list)
+    conds: dict[Key, int] = field(default_factory=dict)
+    choices: Mapping[Key, int] = field(default_factory=dict)
 
     def new(self, aval: Any) -> int:
         """A further value."""
@@ -111,24 +123,18 @@ class Sketch:
         return [each.value if isinstance(each, Plain) else env[each] for each in self.outputs]
 
 
-def sketch(closed: Any) -> Sketch:
-    """Lay a traced program out flat."""
-    found = Sketch()
+def sketch(closed: Any, choices: Mapping[Key, int] | None = None, at: Key = (), mesh: Any = None) -> Sketch:
+    """Lay a traced program out flat. `choices`: which branches of its conds are taken, where that is known; `at`: where
+    in a larger program it stands; `mesh`: of the `shard_map` that it is in."""
+    found = Sketch(choices=choices or {})
     jaxpr = closed.jaxpr
     found.inputs = [found.new(var.aval) for var in jaxpr.invars]
     env = dict(zip(jaxpr.invars, found.inputs, strict=True))
     for var, value in zip(jaxpr.constvars, closed.consts, strict=True):
         env[var] = found.new(var.aval)
         found.constants[env[var]] = value
-    _Layout(found).walk(jaxpr, env, (), "")
+    _Layout(found, at, mesh).walk(jaxpr, env, (), "")
     found.outputs = [_read(env, each) for each in jaxpr.outvars]
-    far: set[int] = set()
-    for step in found.steps:
-        if step.primitive in MARKERS and APART in step.module:  # of a derivative within a marked function, run again
-            step.primitive, step.body, step.effect = "identity", None, not step.makes
-        if step.primitive not in MARKERS:
-            step.apart = APART in step.module or not far.isdisjoint(step.operands)
-            far.update(step.makes if step.apart else ())
     return found
 
 
@@ -137,15 +143,21 @@ def _read(env: dict[Any, Any], atom: Any) -> Read:
 
 
 class _Layout:
-    def __init__(self, found: Sketch) -> None:
+    def __init__(self, found: Sketch, at: Key, mesh: Any) -> None:
         self.sketch = found
+        self.at = list(at)  # the equations, turns of loops and branches that led here
+        self.far: set[int] = set()  # what JAX's own work made
+        self.unsure = False
+        self.mesh = mesh  # of the `shard_map` that is walked
 
     def walk(self, jaxpr: Any, env: dict[Any, Any], outer: frames.Path, module: str, inside: str = "") -> None:
-        for eqn in jaxpr.eqns:
+        for number, eqn in enumerate(jaxpr.eqns):
+            self.at.append(number)
             path = (*frames.of_traceback(eqn.source_info.traceback), *outer)
             stack = str(eqn.source_info.name_stack)
             where = "/".join(each for each in (module, stack) if each)
             self.equation(eqn, env, path, where, inside)
+            self.at.pop()
 
     def equation(self, eqn: Any, env: dict[Any, Any], path: frames.Path, module: str, inside: str) -> None:
         name, params = eqn.primitive.name, eqn.params
@@ -164,12 +176,22 @@ class _Layout:
             self.add(Step("results", name, reads, made, lambda *args: args, path, module, dict(params)))
         elif (
             name in CALLS
-            and (inner := _inner(params)) is not None
-            and (name not in ("jit", "pjit") or not _closed_library(eqn, inner))
+            and (inner := inner_of(params)) is not None
+            and (name not in ("jit", "pjit") or not closed_library(eqn, inner))
         ):
             self.open(inner, eqn, env, reads, path, module, inside)
         elif name == "scan" and self.fits(params):
             self.unroll(eqn, env, reads, path, module)
+        elif name == "cond" and self.own(reads, module):
+            self.branch(eqn, env, reads, path, module, inside)
+        elif name == "shard_map" and shards.alone(params) and self.own(reads, module):
+            before, self.mesh = self.mesh, params["mesh"]
+            self.open(params["jaxpr"], eqn, env, reads, path, module, inside)
+            self.mesh = before
+        elif (call := shards.collective(eqn)) is not None:
+            made = self.makes(eqn, env)
+            name = PRIMITIVES.get(name, name)
+            self.add(Step(name, eqn.primitive.name, reads, made, call, path, module, plain_of(params)))
         else:
             self.atom(eqn, env, reads, path, module, inside)
 
@@ -182,11 +204,20 @@ class _Layout:
                 env[var] = number
         return tuple(made)
 
+    def own(self, reads: tuple[Read, ...], module: str) -> bool:
+        """Whether the user's own code asks for it, and not a derivative of it."""
+        return APART not in module and self.far.isdisjoint(_values(reads))
+
     def add(self, step: Step) -> None:
+        if step.primitive in MARKERS and APART in step.module:  # of a derivative within a marked function, run again
+            step.primitive, step.body, step.effect = "identity", None, not step.makes
+        if step.primitive not in MARKERS:
+            step.apart = APART in step.module or not self.far.isdisjoint(step.operands)
+            self.far.update(step.makes if step.apart else ())
         self.sketch.steps.append(step)
 
     def marker(self, eqn: Any, reads: tuple[Read, ...], path: frames.Path, module: str) -> None:
-        body = sketch(eqn.params["jaxpr"])
+        body = sketch(eqn.params["jaxpr"], self.sketch.choices, tuple(self.at), self.mesh)
         body.effects = bool(eqn.params["jaxpr"].effects)
         params = {key: value for key, value in eqn.params.items() if key != "jaxpr"}
         self.add(Step("forward", eqn.primitive.name, reads, (), lambda *args: (), path, module, params, body=body))
@@ -211,16 +242,56 @@ class _Layout:
             if not isinstance(var, core.DropVar):
                 env[var] = _read(own, atom)
 
+    def branch(
+        self, eqn: Any, env: dict[Any, Any], reads: tuple[Read, ...], path: frames.Path, module: str, inside: str
+    ) -> None:
+        branches, index, operands = eqn.params["branches"], reads[0], reads[1:]
+        if isinstance(index, Plain):
+            chosen = int(index.value)
+        else:
+            self.sketch.conds[tuple(self.at)] = index
+            found = self.sketch.choices.get(tuple(self.at))
+            if found is None:
+                return self.atom(eqn, env, reads, path, module, inside)
+            chosen = found
+        chosen = min(max(chosen, 0), len(branches) - 1)
+        others, before = otherwise(branches, chosen), self.unsure
+        self.at.append(chosen)
+        self.unsure = before or (others.stopped and not isinstance(index, Plain))
+        self.open(branches[chosen], eqn, env, operands, path, module, inside)
+        self.unsure = before
+        self.at.pop()
+        if isinstance(index, Plain):
+            return None
+        for var, positions in zip(eqn.outvars, others.reads, strict=True):
+            if not isinstance(var, core.DropVar):
+                result = self.held(env[var], var.aval, path, module)
+                made = env[var] = self.sketch.new(var.aval)
+                more = (operands[each] for each in positions)
+                self.add(
+                    Step("lax.cond", "lax.cond", (result, index, *more), (made,), lambda x, *_: (x,), path, module)
+                )
+        return None
+
+    def held(self, value: Read, aval: Any, path: frames.Path, module: str) -> int:
+        """A value, if need be made of a plain number."""
+        if not isinstance(value, Plain):
+            return value
+        made = self.sketch.new(aval)
+        call = _constant(aval)
+        self.add(Step("as_tensor", "constant", (value,), (made,), call, path, module))
+        return made
+
     def atom(
         self, eqn: Any, env: dict[Any, Any], reads: tuple[Read, ...], path: frames.Path, module: str, inside: str
     ) -> None:
         primitive, params = eqn.primitive, eqn.params
         name, outer, closed = PRIMITIVES.get(primitive.name, primitive.name), "", False
-        inner = _inner(params)
+        inner = inner_of(params)
         if primitive.name in ("jit", "pjit") and inner is not None:
-            name, closed = of_jit(params.get("name", "jit"), frames.library(_file(inner))), True
+            name, closed = of_jit(params.get("name", "jit"), frames.library(file_of(inner))), True
         elif primitive.name in _CUSTOM and inner is not None:
-            file, function = _file(inner), _function(inner)
+            file, function = file_of(inner), function_of(inner)
             closed = bool(frames.library(file))
             name = of_jit(function, frames.library(file))
             outer = "" if closed else function
@@ -235,15 +306,18 @@ class _Layout:
                 result = primitive.bind(*operands, **bind)
             return result if many else (result,)
 
-        plain = _plain(params) | _units(eqn) | (_over(inner) if name in NORMALISES and inner is not None else {})
-        step = Step(name, primitive.name, reads, made, call, path, module, plain, _carrier(eqn), outer, closed)
+        plain = plain_of(params) | units_of(eqn) | (over_of(inner) if name in NORMALISES and inner is not None else {})
+        run = call if self.mesh is None else shards.within(self.mesh, call)
+        step = Step(name, primitive.name, reads, made, run, path, module, plain, carrier(eqn), outer, closed)
         step.effect = not made and bool(eqn.effects)
+        if self.unsure and step.name == "detach":
+            step.name, step.unsure = "stop_gradient", True
         step.opaque = primitive.name in ("scan", "while", "cond", "shard_map", "custom_call", "ffi_call", "pallas_call")
         self.add(step)
 
     def fits(self, params: dict[str, Any]) -> bool:
         inner = params["jaxpr"].jaxpr
-        return params["length"] * _size(inner) + len(self.sketch.steps) <= BUDGET
+        return params["length"] * size_of(inner) + len(self.sketch.steps) <= BUDGET
 
     def unroll(self, eqn: Any, env: dict[Any, Any], reads: tuple[Read, ...], path: frames.Path, module: str) -> None:
         params = eqn.params
@@ -253,6 +327,7 @@ class _Layout:
         stacked: list[list[Read]] = [[] for _ in closed.jaxpr.outvars[carried:]]
         order = range(length - 1, -1, -1) if params.get("reverse") else range(length)
         for index in order:
+            self.at.append(index)
             picked = [
                 self.pick(row, var.aval, index, path, module)
                 for row, var in zip(rows, closed.jaxpr.invars[fixed + carried :], strict=True)
@@ -262,6 +337,7 @@ class _Layout:
                 own[var] = self.sketch.new(var.aval)
                 self.sketch.constants[own[var]] = value
             self.walk(closed.jaxpr, own, path, module)
+            self.at.pop()
             outs = [_read(own, each) for each in closed.jaxpr.outvars]
             carry = outs[:carried]
             for column, value in zip(stacked, outs[carried:], strict=True):
@@ -283,117 +359,17 @@ class _Layout:
 
     def stack(self, column: list[Read], aval: Any, path: frames.Path, module: str) -> Read:
         made = self.sketch.new(aval)
-        import jax.numpy as jnp
-
-        self.add(Step("stack", "stack", tuple(column), (made,), lambda *xs: (jnp.stack(xs),), path, module))
+        self.add(Step("stack", "stack", tuple(column), (made,), lambda *xs: (jax.numpy.stack(xs),), path, module))
         return made
+
+
+def _values(reads: Sequence[Read]) -> list[int]:
+    return [each for each in reads if not isinstance(each, Plain)]
+
+
+def _constant(aval: Any) -> Callable[..., Sequence[Any]]:
+    return lambda value: (jax.numpy.broadcast_to(jax.numpy.asarray(value, aval.dtype), aval.shape),)
 
 
 def _later(counted: int) -> Callable[..., Sequence[Any]]:
     return lambda *args: args[counted:]
-
-
-def _inner(params: dict[str, Any]) -> Any:
-    for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
-        if key in params and hasattr(params[key], "eqns" if not hasattr(params[key], "jaxpr") else "jaxpr"):
-            return params[key]
-    return None
-
-
-def _jaxpr(inner: Any) -> Any:
-    return inner.jaxpr if hasattr(inner, "jaxpr") else inner
-
-
-def _source(inner: Any) -> str:
-    return str(getattr(_jaxpr(inner).debug_info, "func_src_info", "") or "")
-
-
-def _file(inner: Any) -> str:
-    match = _PLACE.search(_source(inner))
-    return match.group(1) if match else ""
-
-
-def _function(inner: Any) -> str:
-    return _source(inner).split(" ")[0]
-
-
-def _closed_library(eqn: Any, inner: Any) -> bool:
-    """Whether a compiled call is a function of the library's that is known by its name, and not one that runs ours."""
-    place = frames.library(_file(inner))
-    if not place.startswith(("jax/_src/", "optax/", "jax/numpy", "jax/nn")) or marked(_jaxpr(inner)):
-        return False
-    return place.startswith(
-        ("jax/_src/numpy", "jax/_src/nn", "jax/_src/ops", "jax/_src/scipy", "jax/_src/random", "jax/_src/lax", "optax/")
-    )
-
-
-def marked(jaxpr: Any) -> bool:
-    """Whether a program contains a marker."""
-    for eqn in jaxpr.eqns:
-        if eqn.primitive in (forward_p, backward_p, results_p):
-            return True
-        if any(marked(each) for each in core.jaxprs_in_params(eqn.params)):
-            return True
-    return False
-
-
-def _size(jaxpr: Any) -> int:
-    return sum(1 + sum(_size(each) for each in core.jaxprs_in_params(eqn.params)) for eqn in jaxpr.eqns)
-
-
-def _units(eqn: Any) -> dict[str, int]:
-    """Of a layer: the dimension of its weight, the second operand, that counts what it gives."""
-    numbers = eqn.params.get("dimension_numbers")
-    if eqn.primitive.name == "conv_general_dilated":
-        return {"units": numbers.rhs_spec[0]}
-    if eqn.primitive.name == "dot_general" and len(numbers[0][1]) == 1:
-        sides = zip(WEIGHTS, eqn.invars, numbers[0], strict=True)
-        return {word: 1 - over for word, each, (over, *_) in sides if len(each.aval.shape) == 2}
-    return {}
-
-
-def _over(inner: Any) -> dict[str, tuple[int, ...]]:
-    """Of a function that normalises: the dimensions it does that over."""
-    for eqn in _jaxpr(inner).eqns:
-        if eqn.primitive.name in ("reduce_max", "reduce_sum"):
-            return {"over": tuple(eqn.params["axes"])}
-        for each in core.jaxprs_in_params(eqn.params):
-            if found := _over(each):
-                return found
-    return {}
-
-
-def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in params.items() if isinstance(value, (bool, int, float, str, tuple))}
-
-
-def floating(aval: Any) -> bool:
-    """Whether values of a type can have a gradient."""
-    return hasattr(aval, "dtype") and (
-        jax.dtypes.issubdtype(aval.dtype, jax.numpy.inexact)
-        if not jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended)
-        else False
-    )
-
-
-def _carrier(eqn: Any) -> Callable[[list[bool]], list[bool]]:
-    return lambda given: carried(eqn, given)
-
-
-def carried(eqn: Any, given: Sequence[bool]) -> list[bool]:
-    """Of which results of an equation gradient flows back, when it does from these operands."""
-    name = eqn.primitive.name
-    if name == "stop_gradient" or not any(given):
-        return [False] * len(eqn.outvars)
-    inner = _inner(eqn.params)
-    if inner is not None and (name in CALLS or name == "custom_jvp_call"):
-        flags = dict(zip(_jaxpr(inner).invars, given, strict=False))
-        for each in _jaxpr(inner).eqns:
-            outs = carried(each, [_flag(flags, atom) for atom in each.invars])
-            flags.update(zip(each.outvars, outs, strict=True))
-        return [_flag(flags, atom) for atom in _jaxpr(inner).outvars]
-    return [floating(var.aval) for var in eqn.outvars]
-
-
-def _flag(flags: dict[Any, bool], atom: Any) -> bool:
-    return False if isinstance(atom, core.Literal) else flags.get(atom, False)

@@ -11,10 +11,11 @@ import numpy as np
 from smokestep.backends.jax import frames, trees
 from smokestep.backends.jax.arrays import key_of
 from smokestep.backends.jax.cells import Arithmetic, Backed, Differentiation, Gradient, Made
+from smokestep.backends.jax.equations import WEIGHTS, floating
 from smokestep.backends.jax.groups import Group
 from smokestep.backends.jax.notes import Note, Visit
 from smokestep.backends.jax.probe import NOTED, Body, Measured, Probe, Ran
-from smokestep.backends.jax.sketch import WEIGHTS, Plain, Sketch, Step, floating
+from smokestep.backends.jax.sketch import Plain, Sketch, Step
 from smokestep.evidence.keys import Use
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def tell_group(
             group.label,
             group.opaque,
             base,
+            group.unsure,
         )
     )
 

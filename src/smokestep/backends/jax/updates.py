@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 from smokestep.backends.jax import frames
-from smokestep.backends.jax.cells import Arithmetic, Turn
+from smokestep.backends.jax.cells import Arithmetic, Cell, Turn
 from smokestep.findings import Line
 
 Path = tuple[str, ...]
@@ -22,7 +22,8 @@ class Update:
     """One place where an optimizer (or a line of the user's, by hand) worked on gradients, in one step.
 
     `given`: the gradients it was given (positions in `Turn.gradients`). `applied`: the leaves that it changed.
-    `top`: the path of the optimizer's state, None for arithmetic by hand.
+    `top`: the path of the optimizer's state, None for arithmetic by hand. `skipped`: the branch that a cond took leaves
+    all as it was.
     """
 
     index: int
@@ -31,10 +32,16 @@ class Update:
     members: list[int] = field(default_factory=list)
     top: Path | None = None
     by_hand: bool = False
+    skipped: bool = False
     applied: dict[Path, float | None] = field(default_factory=dict)  # leaf -> the largest entry of what was added
     rate: float | None = None
     turns: int = 0  # the backward passes before it
     sizes: dict[int, float] = field(default_factory=dict)  # gradient -> the largest entry of its update
+
+    @property
+    def used(self) -> bool:
+        """Whether it did something with the gradients that it was given."""
+        return not self.skipped and (bool(self.applied) or not self.by_hand)
 
 
 def updates(turn: Turn, tops: Iterable[Path], aside: Set[Path] = frozenset()) -> list[Update]:
@@ -60,13 +67,13 @@ def updates(turn: Turn, tops: Iterable[Path], aside: Set[Path] = frozenset()) ->
             for read in each.reads:
                 update.given |= turn.taint.get(read, 0)
     merged = _merged(list(found.values()))
-    _applied(turn, merged, aside)
+    _applied(turn, merged, aside, tops)
     merged = _whole(turn, merged)
     for update in merged:
-        update.rate = _rate(turn, update)
-        if not update.applied:
+        update.rate = None if update.skipped else _rate(turn, update)
+        if not update.applied and not update.skipped:
             update.line = _end(turn, update) or update.line
-    if not any(update.applied for update in merged):
+    if not any(update.applied or update.skipped for update in merged):
         merged += _unmerged(turn, merged)
     return sorted(merged, key=lambda each: each.index)
 
@@ -104,11 +111,20 @@ def _merged(found: list[Update]) -> list[Update]:
     return whole
 
 
-def _applied(turn: Turn, found: list[Update], aside: Set[Path]) -> None:
+def _applied(turn: Turn, found: list[Update], aside: Set[Path], tops: Iterable[Path]) -> None:
     """Follow every leaf that the step left back to the update that made it."""
     of: dict[int, Update] = {position: update for update in found for position in update.members}
     by_hand: dict[Line | None, Update] = {}
-    for path, value in turn.left.items():
+    real, over = _really(turn), dict.fromkeys(tops)
+    passed: list[Update] = []
+    for path, given in turn.left.items():
+        value = _taken(turn, given)
+        if turn.taint.get(given) and given not in real:
+            if (update := _first(turn, given, of)) is not None:
+                passed.append(update)
+            elif (top := next((top for top in over if path[: len(top)] == top), None)) is not None:
+                over[top] = _passed_over(turn, given, top, over[top])
+            continue
         if value == turn.entered.get(path) or not turn.taint.get(value) or path in aside:
             continue
         maker = turn.made_of.get(value)
@@ -127,7 +143,38 @@ def _applied(turn: Turn, found: list[Update], aside: Set[Path]) -> None:
             before = _first(turn, earlier, of)
             if before is not None and before is not update:
                 before.applied.setdefault(path, None)
-    found.extend(by_hand.values())
+    for update in passed:
+        update.skipped = not update.applied
+    busy = {update.top for update in found}
+    found.extend([*by_hand.values(), *(each for top, each in over.items() if each is not None and top not in busy)])
+
+
+def _really(turn: Turn) -> set[int]:
+    """What was made of gradients in the branches that were taken."""
+    found = {gradient.value for gradient in turn.gradients}
+    for each in turn.arithmetic:
+        reads = each.reads[:1] if each.name == "lax.cond" else each.reads
+        if not found.isdisjoint(reads):
+            found.update(each.makes)
+    return found
+
+
+def _passed_over(turn: Turn, value: int, top: Path, before: Update | None) -> Update:
+    """The update of an optimizer whose state a cond left as it was."""
+    each = turn.arithmetic[turn.made_of[value]]
+    update = before or Update(each.id, _line(each), top=top, skipped=True)
+    update.index, update.given = max(update.index, each.id), update.given | turn.taint[value]
+    return update
+
+
+def _taken(turn: Turn, value: int) -> int:
+    """What a value is by the branches that were taken, if conds gave it."""
+    while (position := turn.made_of.get(value)) is not None and turn.arithmetic[position].name == "lax.cond":
+        result = turn.arithmetic[position].reads[0]
+        if turn.cells[result].shape != turn.cells[value].shape:
+            break
+        value = result
+    return value
 
 
 def _versions(turn: Turn, value: int, of: dict[int, Update]) -> Iterator[int]:
@@ -158,7 +205,7 @@ def _whole(turn: Turn, found: list[Update]) -> list[Update]:
             for other in kept
             if other.applied and not other.by_hand and other.turns == each.turns and other.given & each.given
         ]
-        if each.applied or each.by_hand or not beside:
+        if each.applied or each.by_hand or each.skipped or not beside:
             continue
         ahead = {made for position in each.members for made in turn.arithmetic[position].makes}
         for position in range(min(each.members, default=0), len(turn.arithmetic)):
@@ -195,7 +242,7 @@ def _first(turn: Turn, value: int, of: dict[int, Update]) -> Update | None:
 def _added(turn: Turn, value: int, before: int | None) -> float | None:
     """The largest entry of what was added to a leaf to make its new value, None if it was made otherwise."""
     for _ in range(6):
-        position = turn.made_of.get(value)
+        position = turn.made_of.get(value := _taken(turn, value))
         if position is None:
             return None
         each = turn.arithmetic[position]
@@ -218,6 +265,11 @@ def _rate(turn: Turn, update: Update) -> float | None:
             continue
         numbers = [abs(n) for n in each.args.values() if isinstance(n, (int, float)) and not isinstance(n, bool)]
         scalars = [turn.cells[r] for r in each.reads if not turn.taint.get(r) and turn.cells[r].shape == ()]
+        whole = [_cast_from(turn, cell) for cell in scalars]
+        if "bool" in whole and any(cell.peak == 0.0 for cell in scalars):  # there is no update in this step
+            return None
+        if any("float" not in dtype for dtype in whole):
+            continue
         if len(numbers) == 1 and len(each.reads) == 1:
             found.append(numbers[0])
             break
@@ -225,6 +277,13 @@ def _rate(turn: Turn, update: Update) -> float | None:
             found.append(scalars[0].peak)
             break
     return found[0] if found else None
+
+
+def _cast_from(turn: Turn, cell: Cell) -> str:
+    """The type that a number was cast from, else its own."""
+    position = turn.made_of.get(cell.id)
+    each = turn.arithmetic[position] if position is not None else None
+    return turn.cells[each.reads[0]].dtype if each is not None and each.name == "to" and each.reads else cell.dtype
 
 
 def _end(turn: Turn, update: Update) -> Line | None:

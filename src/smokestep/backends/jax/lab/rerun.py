@@ -19,13 +19,15 @@ from jax._src import core
 
 from smokestep import facts
 from smokestep.backends.jax import frames, keys, running, trees
+from smokestep.backends.jax.equations import marked
 from smokestep.backends.jax.frontier import Frontier, frontier
 from smokestep.backends.jax.hooks import Hooks, hooked
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.markers import backward_p, forward_p, results_p
-from smokestep.backends.jax.probe import Body, body_of, quickly
+from smokestep.backends.jax.probe import Body, body_of
+from smokestep.backends.jax.quickly import quickly
 from smokestep.backends.jax.recorder import evaluator
-from smokestep.backends.jax.sketch import Plain, Sketch, Step, marked, sketch
+from smokestep.backends.jax.sketch import Plain, Sketch, Step, sketch
 from smokestep.evidence.trials import Stepped
 from smokestep.findings import Line
 
