@@ -147,7 +147,7 @@ class JaxWorld:
         except Exception as error:
             self._error = error, frames.of_exception(error)
             recorder.turn = None
-        if recorder.hooks.ahead and not any(turn.forwards for turn in recorder.turns):
+        if self._error is None and recorder.hooks.ahead and not any(turn.forwards for turn in recorder.turns):
             raise NotOffered(AHEAD)
         seconds = time.perf_counter() - started
         assembly = Assembly(

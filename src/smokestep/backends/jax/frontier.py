@@ -68,6 +68,7 @@ def frontier(body: Body, data: Collection[int]) -> Frontier | None:
             and group.kind != "loss"
             and len(moving) == 1
             and moving <= after
+            and not _one_row(group)
             and _kept(sketch.avals[next(iter(moving))].shape, sketch.avals[makes[0]].shape, rows)
         ):
             region.add(at)
@@ -103,6 +104,17 @@ def _size(aval: object) -> int:
     for each in getattr(aval, "shape", ()):
         size *= each
     return size
+
+
+def _one_row(group: Group) -> bool:
+    """Whether an index picks one row, as `x[0]` does."""
+    for each in group.steps if group.name == "__getitem__" else ():
+        numbers = each.params.get("dimension_numbers")
+        if each.primitive == "squeeze" and 0 in each.params.get("dimensions", ()):
+            return True
+        if each.primitive == "gather" and numbers.collapsed_slice_dims == (0,) and numbers.offset_dims[:1] == (0,):
+            return True
+    return False
 
 
 def _kept(before: tuple[int, ...], after: tuple[int, ...], rows: set[int]) -> bool:

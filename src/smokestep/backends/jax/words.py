@@ -73,7 +73,6 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("backward passes", "gradient computations"),
     ("backward pass", "gradient computation"),
     # losses written by hand
-    ("give `nll_loss` the scores", "give `log_softmax` the scores"),
     ("`nll_loss`", "the cross-entropy"),
     # modes
     ("call eval() on the frozen part after every model.train()", "hand the frozen part `use_running_average=True`"),
