@@ -114,6 +114,51 @@ def training_plain_actions_within_bounds():
     return optax_training(params, loss_fn, images(), output_range=(0, 1))
 
 
+def training_nnx_variational_autoencoder():
+    """A model that gives its code beside the pixels, which alone are promised to lie in [0, 1]."""
+
+    class Vae(nnx.Module):
+        def __init__(self, rngs):
+            self.down, self.up, self.rngs = nnx.Linear(8, 6, rngs=rngs), nnx.Linear(3, 8, rngs=rngs), rngs
+
+        def __call__(self, x):
+            mean, log_var = jnp.split(self.down(x), 2, axis=-1)
+            z = mean + jnp.exp(log_var / 2) * jax.random.normal(self.rngs.noise(), mean.shape)
+            return nnx.sigmoid(self.up(z)), mean, log_var
+
+    def loss_fn(model, x):
+        made, mean, log_var = model(x)
+        divergence = -0.5 * (1 + log_var - mean**2 - jnp.exp(log_var)).sum(-1).mean()
+        return ((made - x) ** 2).sum(-1).mean() + divergence
+
+    return nnx_training(Vae(nnx.Rngs(0)), loss_fn, images(), output_range=(0, 1))
+
+
+def training_linen_actor_and_critic():
+    """The actions are bounded, and the values of the critic are not."""
+
+    class Actor(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.tanh(nn.Dense(2)(nn.relu(nn.Dense(16)(x))))
+
+    class Critic(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(1)(nn.relu(nn.Dense(16)(x)))[..., 0]
+
+    actor, critic, x = Actor(), Critic(), points()[0]
+    params = {"actor": actor.init(jax.random.key(0), x), "critic": critic.init(jax.random.key(1), x)}
+    wanted, returns = jax.random.uniform(jax.random.key(2), (16, 2)), 5 + jax.random.normal(jax.random.key(3), (16,))
+
+    def loss_fn(params, batch):
+        x, wanted, returns = batch
+        values = critic.apply(params["critic"], x)
+        return jnp.mean((actor.apply(params["actor"], x) - wanted) ** 2) + jnp.mean((values - returns) ** 2)
+
+    return optax_training(params, loss_fn, (x, wanted, returns), output_range=(-1, 1))
+
+
 def training_linen_standardised_by_the_loss():
     """The outputs keep their promise, and the loss compares them in other units."""
 

@@ -41,7 +41,7 @@ class Hooks:
     eager: Callable[[Any, tuple[Any, ...], dict[str, Any], Callable[[], Any]], Any]
     opaque: Callable[[str], None]
     evaluate: Callable[[Any], Callable[..., list[Any]]]
-    switch: Callable[[str, bool, Line | None], None]
+    switch: Callable[[str, bool, Line | None], None] = lambda label, training, line: None
     busy: int = 0
     clean: int = 0  # within the tracing of a differentiated function
     keys: dict[int, int] = field(default_factory=dict)  # id of the linear program -> key of its marker

@@ -26,12 +26,16 @@ def numbers_of(turns: Sequence[Turn], called: Flow, training: Any) -> Numbers:
 
 
 def outputs(turns: Sequence[Turn], called: Flow, training: Any) -> Iterator[Output]:
-    """The outputs of every model that is differentiated."""
+    """The outputs of every model that is differentiated.
+
+    One interval is the promise of one output: where one keeps it in all calls of a step, the others never made it.
+    """
     promised = getattr(training, "output_range", None)
     if promised is None:
         return
     single = isinstance(promised, tuple) and not isinstance(promised[0], (tuple, list))
     for turn, graph in zip(turns, called.graphs, strict=True):
+        found: dict[tuple[str, int], list[Output]] = {}
         for call in final(graph.calls, graph):
             if call.model == PLAIN and (graph.opaque or (single and len(call.outputs) > 1)):
                 continue  # what lies within, or which of the values is meant, is not known
@@ -41,7 +45,15 @@ def outputs(turns: Sequence[Turn], called: Flow, training: Any) -> Iterator[Outp
                 interval = promised if single else promised[index] if index < len(promised) else None
                 told = interval and next(_kept(turn, graph, value, interval), None)
                 if told is not None:
-                    yield Output(graph.step, call.model, index, value, *told, promised=interval)
+                    output = Output(graph.step, call.model, index, value, *told, promised=interval)
+                    found.setdefault((call.model, index), []).append(output)
+        keeping = [each for each in found.values() if all(_keeps(output) for output in each)]
+        for each in keeping if single and keeping else found.values():
+            yield from each
+
+
+def _keeps(output: Output) -> bool:
+    return output.promised is None or _within((output.low, output.high), output.promised)
 
 
 def _kept(turn: Turn, graph: Graph, value: int, interval: Interval) -> Iterator[tuple[float, float]]:
