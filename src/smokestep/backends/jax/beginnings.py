@@ -51,7 +51,9 @@ def alike(array: np.ndarray) -> tuple[int, ...]:
     return tuple(
         dim
         for dim in range(array.ndim)
-        if array.shape[dim] > 1 and bool((array == np.take(array, [0], axis=dim)).all())
+        if array.shape[dim] > 1
+        and bool((array.take(0, dim) == array.take(1, dim)).all())
+        and bool((array == array.take([0], dim)).all())
     )
 
 

@@ -53,10 +53,10 @@ def _upright(graph: Graph) -> list[Op]:
 
 def _product(op: Op, values: Mapping[int, Value]) -> Op:
     """A product with its weight in the second place, as a layer has it."""
-    if op.name not in PRODUCTS:
-        return op
     args: dict[str, Any] = dict(op.args)
     first = args.pop(FIRST, None)
+    if op.name not in PRODUCTS:
+        return replace(op, args=args) if first is not None else op
     one, *rest = op.reads or (-1,)
     if first is not None and rest and _weight(values, one) and not _parameter(values, rest[0]):
         return replace(op, reads=(rest[0], one, *rest[1:]), args={**args, "units": first})

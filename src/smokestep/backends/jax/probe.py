@@ -141,6 +141,10 @@ def measurable(aval: Any) -> bool:
     return _size(aval) > 0 and aval.dtype != jax.dtypes.float0
 
 
+def _sloped(aval: Any) -> bool:
+    return measurable(aval) and len(aval.shape) > 1 and floating(aval)
+
+
 def _size(aval: Any) -> int:
     return int(np.prod(aval.shape)) if aval.shape else 1
 
@@ -188,16 +192,11 @@ class Probe:
         for step in found.steps:
             if step.name == "backward":
                 values.update((*step.operands, *step.makes))
-        self.sloped = [
-            made
-            for step in found.steps
-            if step.name == "backward"
-            for made in step.makes
-            if measurable(found.avals[made]) and len(found.avals[made].shape) > 1 and floating(found.avals[made])
-        ]
         values.update(found.inputs)
         far = {made for step in found.steps if step.apart for made in step.makes}
         values -= far
+        gradients = [made for step in found.steps if step.name == "backward" for made in step.makes if made not in far]
+        self.sloped = [made for made in gradients if _sloped(found.avals[made])]
         self.measured = [value for value in sorted(values) if measurable(found.avals[value])]
         keep = {
             value

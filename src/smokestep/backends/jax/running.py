@@ -22,24 +22,20 @@ def call(step: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
 
 def apart(state: Any) -> Any:
     """The state, an array that lies in it at two places of one tree as two: to JAX they are two parameters."""
-    if not isinstance(state, (tuple, list, dict)) and not hasattr(type(state), "__dataclass_fields__"):
-        return state
-    seen: dict[Any, set[int]] = {}
-
-    def own(path: Any, value: Any) -> Any:
-        if not trees.is_array(value) or isinstance(value, np.ndarray) or trees.is_living(value):
-            return value
-        top = path[0] if len(path) > 1 else None
-        known = seen.setdefault(top, set())
-        if id(value) in known:
-            return renewed(value)
-        known.add(id(value))
-        return value
-
     try:
-        return jax.tree_util.tree_map_with_path(own, state, is_leaf=trees.is_living)
+        found, tree = jax.tree_util.tree_flatten_with_path(state, is_leaf=trees.is_living)
     except (TypeError, ValueError):
         return state
+    seen: set[Any] = set()
+    leaves = []
+    for path, value in found:
+        place = (path[0] if len(path) > 1 else None, id(value))
+        again = place in seen and isinstance(value, jax.Array)
+        seen.add(place)
+        leaves.append(renewed(value) if again else value)
+    if all(one is other for one, (_, other) in zip(leaves, found, strict=True)):
+        return state
+    return jax.tree_util.tree_unflatten(tree, leaves)
 
 
 def _structure(value: Any) -> Any:

@@ -53,10 +53,8 @@ class JaxLab:
         self, turns: Sequence[Turn], flow: Flow, kept: Kept, factory: Callable[[], Training] | None, complete: int
     ) -> None:
         self._kept, self._factory, self._trials = kept, factory, list[Trial]()
-        self._places: list[tuple[str, int]] = []
+        self._places, self._turns = list[tuple[str, int]](), turns
         self._noised: set[int] = set()  # trials whose model is given what was drawn, and draws nothing itself
-        self._half = any(cell.dtype in ("float16", "bfloat16") for turn in turns for cell in turn.cells.values())
-        self._loops = any(op.name in ("scan", "while") for turn in turns for op in turn.ops)
         turn = turns[complete - 1] if complete else None
         found = modelled(turn) if turn is not None and kept.training.has_batch else []
         batch = dict(batch_arrays(kept.training.batch)) if found else {}
@@ -294,6 +292,8 @@ class JaxLab:
 
     def functions(self) -> tuple[Sloped, ...]:
         """Every function with a derivative of its own in what is differentiated, tried alone."""
+        if not self._trials and any(op.outer for turn in self._turns for op in turn.ops):
+            raise NotOffered(NO_BATCH)
         found = {}
         for trial in self._trials:
             with applying() as seen:
@@ -310,7 +310,7 @@ class JaxLab:
         if self._factory is None:
             raise NotOffered(rebuild.BUILT)
         with self._apart():
-            return ways.ways(self._factory, self._half, self._loops)
+            return ways.ways(self._factory, self._turns)
 
 
 class Fresh:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from smokestep import facts, privacy
 from smokestep.backends.jax import frames, running, trees
+from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.evidence.ways import Apart, Way
 from smokestep.findings import Line
@@ -37,13 +38,13 @@ class Ran:
     moves: dict[tuple[str, ...], np.ndarray]
 
 
-def ways(factory: Callable[[], Training], half: bool, loops: bool) -> tuple[Way, ...]:
+def ways(factory: Callable[[], Training], turns: Sequence[Turn]) -> tuple[Way, ...]:
     """The one way in which a training of JAX departs from the plain one, if something in it is compiled."""
     with privacy.guard(), contextlib.redirect_stdout(io.StringIO()):
         line = next(_compiled(list(factory().steps.values())), None)
     if line is None:
         return ()
-    if loops:
+    if any(op.name in ("scan", "while") for turn in turns for op in turn.ops):
         return (Way("compiled", line, why=LOOPS),)
     try:
         written, again = _ran(factory), _ran(factory)
@@ -53,6 +54,7 @@ def ways(factory: Callable[[], Training], half: bool, loops: bool) -> tuple[Way,
         return (Way("compiled", line, why=f"a step that runs operation by operation raised {facts.told(error)}"),)
     if _apart(written, again, 0.0):
         return (Way("compiled", line, why=DIFFERS),)
+    half = any(cell.dtype in ("float16", "bfloat16") for turn in turns for cell in turn.cells.values())
     losses = (written.loss, plain.loss) if written.loss is not None and plain.loss is not None else None
     return (Way("compiled", line, losses=losses, apart=tuple(_shares(written, plain, HALF_SHARE if half else SHARE))),)
 
