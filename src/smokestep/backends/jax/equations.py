@@ -23,6 +23,7 @@ CALLS = frozenset(
 
 
 def inner_of(params: dict[str, Any]) -> Any:
+    """The program within an equation, None if there is none."""
     for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
         if key in params and hasattr(params[key], "eqns" if not hasattr(params[key], "jaxpr") else "jaxpr"):
             return params[key]
@@ -30,6 +31,7 @@ def inner_of(params: dict[str, Any]) -> Any:
 
 
 def jaxpr_of(inner: Any) -> Any:
+    """The plain program of a closed one."""
     return inner.jaxpr if hasattr(inner, "jaxpr") else inner
 
 
@@ -38,11 +40,13 @@ def _source(inner: Any) -> str:
 
 
 def file_of(inner: Any) -> str:
+    """The file of the function that a program is of."""
     match = _PLACE.search(_source(inner))
     return match.group(1) if match else ""
 
 
 def function_of(inner: Any) -> str:
+    """The name of the function that a program is of."""
     return _source(inner).split(" ")[0]
 
 
@@ -67,6 +71,7 @@ def marked(jaxpr: Any) -> bool:
 
 
 def size_of(jaxpr: Any) -> int:
+    """How many equations a program has, those within others counted."""
     return sum(1 + sum(size_of(each) for each in core.jaxprs_in_params(eqn.params)) for eqn in jaxpr.eqns)
 
 
@@ -93,6 +98,7 @@ def over_of(inner: Any) -> dict[str, tuple[int, ...]]:
 
 
 def plain_of(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of an equation that are plain values."""
     return {key: value for key, value in params.items() if isinstance(value, (bool, int, float, str, tuple))}
 
 
@@ -106,6 +112,7 @@ def floating(aval: Any) -> bool:
 
 
 def carrier(eqn: Any) -> Callable[[list[bool]], list[bool]]:
+    """What tells of which results of an equation gradient flows back."""
     return lambda given: carried(eqn, given)
 
 
