@@ -56,6 +56,7 @@ class Step:
     effect: bool = False
     opaque: bool = False
     apart: bool = False  # JAX's own work on a differentiated function
+    loops: tuple[int, ...] = ()  # the unrolled loops that it is a turn of, outermost first
 
     @property
     def operands(self) -> tuple[int, ...]:
@@ -126,7 +127,7 @@ def _read(env: dict[Any, Any], atom: Any) -> Read:
 
 class _Layout:
     def __init__(self, found: Sketch) -> None:
-        self.sketch = found
+        self.sketch, self.loops = found, 0
 
     def walk(self, jaxpr: Any, env: dict[Any, Any], outer: frames.Path, module: str, inside: str = "") -> None:
         for eqn in jaxpr.eqns:
@@ -221,6 +222,8 @@ class _Layout:
             return result if many else (result,)
 
         plain = _plain(params) | _units(eqn) | (_over(inner) if name in NORMALISES and inner is not None else {})
+        if name == "scaled_dot_product_attention":
+            plain["is_causal"] = "iota" in str(inner)  # from which its mask is made
         step = Step(name, primitive.name, reads, made, call, path, module, plain, _carrier(eqn), outer, closed)
         step.effect = not made and bool(eqn.effects)
         step.opaque = primitive.name in ("scan", "while", "cond", "shard_map", "custom_call", "ffi_call", "pallas_call")
@@ -236,7 +239,8 @@ class _Layout:
         closed = params["jaxpr"]
         carry, rows = list(reads[fixed : fixed + carried]), reads[fixed + carried :]
         stacked: list[list[Read]] = [[] for _ in closed.jaxpr.outvars[carried:]]
-        order = range(length - 1, -1, -1) if params.get("reverse") else range(length)
+        order, first = range(length - 1, -1, -1) if params.get("reverse") else range(length), len(self.sketch.steps)
+        self.loops = loop = self.loops + 1
         for index in order:
             picked = [
                 self.pick(row, var.aval, index, path, module)
@@ -255,6 +259,8 @@ class _Layout:
         for column, var in zip(stacked, eqn.outvars[carried:], strict=True):
             column = column[::-1] if params.get("reverse") else column
             results.append(self.stack(column, var.aval, path, module))
+        for step in self.sketch.steps[first:]:
+            step.loops = (loop, *step.loops)
         for var, value in zip(eqn.outvars, results, strict=True):
             if not isinstance(var, core.DropVar):
                 env[var] = value

@@ -81,6 +81,25 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("the switch to eval() was not undone", "the switch to evaluation was not undone"),
     ("which torch refuses: no mean or variance", "of which no variance can be taken"),
     ("pass training=self.training, or use nn.Dropout", "leave `deterministic` to the module's own attribute"),
+    # sequences
+    (
+        "invert the mask: in `key_padding_mask` and `src_key_padding_mask` True means padding",
+        "invert the mask: where the `mask` of an attention is True, a position is read",
+    ),
+    (
+        "give the attention its mask (`key_padding_mask`, or -inf before the softmax)",
+        "give the attention its `mask`, True where a position is real, or put -inf before the softmax",
+    ),
+    (
+        "pack the sequences (`pack_padded_sequence`), or take the output at `lengths - 1`",
+        "give the recurrence its lengths (`seq_lengths`), or take the output at `lengths - 1`",
+    ),
+    (" of each sequence, or pack the sequences", " of each sequence"),
+    ("leave padded positions out: `ignore_index`, or multiply", "leave padded positions out: multiply"),
+    ("leave out bidirectional=True", "read the sequence in one direction only"),
+    ("pad on the left only, by (kernel_size - 1) * dilation", 'pad on the left only (`padding="CAUSAL"`)'),
+    ("`rnn_tanh`", "`scan`"),
+    ("`scaled_dot_product_attention`", "`dot_product_attention`"),
     # layers and functions
     ("nn.init.kaiming_normal_", "jax.nn.initializers.he_normal"),
     ("nn.init.xavier_uniform_", "jax.nn.initializers.glorot_uniform"),

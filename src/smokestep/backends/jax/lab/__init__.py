@@ -13,17 +13,20 @@ import jax
 import numpy as np
 
 from smokestep import facts, privacy
-from smokestep.backends.jax import frames, trees
+from smokestep.backends.jax import trees
 from smokestep.backends.jax.calls import modelled, name_of
 from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.declarations import batch_arrays
-from smokestep.backends.jax.groups import Group
-from smokestep.backends.jax.lab.compare import alike, difference, spread
+from smokestep.backends.jax.lab import trail
+from smokestep.backends.jax.lab.alignment import Rows, align, apart, embedded, results
+from smokestep.backends.jax.lab.beside import beside
+from smokestep.backends.jax.lab.compare import difference, rounding
 from smokestep.backends.jax.lab.edits import described, edited
 from smokestep.backends.jax.lab.evaluation import evaluating
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.lab.replies import right
 from smokestep.backends.jax.lab.rerun import Heard, Listener, rerun, stepped
+from smokestep.backends.jax.lab.views import of_samples, viewed
 from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.caching import Decoding
 from smokestep.evidence.flow import Flow
@@ -50,6 +53,10 @@ class JaxLab:
     ) -> None:
         self._kept, self._factory, self._trials = kept, factory, list[Trial]()
         self._places: list[tuple[str, int]] = []
+        self._results: list[list[tuple[int, bool]]] = []
+        self._direct: list[frozenset[str]] = []
+        self._aligned: dict[Alignment, Rows] | None = None
+        self._views: list[Touch] = []
         turn = turns[complete - 1] if complete else None
         found = modelled(turn) if turn is not None and kept.training.has_batch else []
         batch = dict(batch_arrays(kept.training.batch)) if found else {}
@@ -62,11 +69,13 @@ class JaxLab:
                 continue
             outputs = [each.run.ids[n] for n in each.model.outputs]
             self._places.append((turn.name, each.position))
+            self._results.append(results(each, flow.graphs[turn.step]))
+            self._direct.append(embedded(names, flow.graphs[turn.step]))
             self._trials.append(
                 Trial(
                     index=len(self._trials),
                     step=turn.step,
-                    model="",
+                    model="the model",
                     arguments=tuple(described(name, batch[name], value) for name, value in names.items()),
                     outputs=tuple(
                         Tensor(f"{i}" if len(outputs) > 1 else "", values[v].shape, values[v].dtype, v)
@@ -84,7 +93,7 @@ class JaxLab:
         self, trial: int, edits: Sequence[Edit] = (), *, training: bool = False, seed: int = 0, losses: bool = False
     ) -> Outcome:
         """Run the model again on an edited batch; what the user's code raises is told in the outcome."""
-        heard, error = self._heard(trial, edits, training, seed, everything=False)
+        heard, error = self._heard(trial, edits, training, seed, "losses" if losses else "")
         if heard is None:
             return error or Outcome((), NOWHERE)
         found = [
@@ -94,22 +103,22 @@ class JaxLab:
             return Outcome((), NORMALIZED)
         if heard.drew and seed and not self._kept.living():
             raise NotOffered(FLAG)
-        return Outcome(
-            tuple(described(name, array) for name, array in found), drew=heard.drew, handle={"outputs": found}
-        )
+        handle = {"outputs": found, "heard": heard, "eps": rounding(heard)}
+        return Outcome(tuple(described(name, array) for name, array in found), drew=heard.drew, handle=handle)
 
     def _heard(
-        self, trial: int, edits: Sequence[Edit], training: bool, seed: int, everything: bool
+        self, trial: int, edits: Sequence[Edit], training: bool, seed: int, watch: str
     ) -> tuple[Heard | None, Outcome | None]:
         name, position = self._places[trial]
         batch, made = edited(self._kept.training.batch, self._whole(trial, edits))
         own = frozenset(id(leaf.value) for leaf in self._kept.arrays().values())
-        listener = Listener(made, own, position, everything)
+        listener = Listener(made, own, position, watch)
         with self._apart(), ExitStack() as stack:
             if not training:
                 stack.enter_context(evaluating(normalization=True, seed=seed))
                 for each in self._kept.living():
                     _switched(each)
+            self._views = stack.enter_context(viewed())
             _, error, line = rerun(self._kept, name, batch, listener)
         if listener.heard is None and error is not None:
             return None, Outcome((), facts.told(error).splitlines()[0], line)
@@ -143,48 +152,22 @@ class JaxLab:
         if one.error or other.error or len(one.outputs) != len(other.outputs):
             return ()
         pairs = zip(one.handle["outputs"], other.handle["outputs"], strict=True)
-        return tuple(difference(name, first, second, dim, at) for (name, first), (_, second) in pairs)
+        eps = one.handle["eps"]
+        return tuple(difference(name, first, second, dim, at, eps) for (name, first), (_, second) in pairs)
 
     def trail(
         self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit], *, seeds: tuple[int, int] = (0, 0)
     ) -> tuple[Touch, ...]:
         """Run the model twice, with `edits` and with `nudged`: the operations whose inputs or results differ."""
-        one, _ = self._heard(trial, edits, False, seeds[0], everything=True)
-        other, _ = self._heard(trial, nudged, False, seeds[1], everything=True)
-        found = []
-        for first, second in zip(_groups(one), _groups(other), strict=False):
-            if first[1].name != second[1].name or len(first[1].reads) != len(second[1].reads):
-                break
-            if one is None or other is None:
-                break
-            pairs = [
-                list(zip(a, b, strict=False))
-                for a, b in ((first[1].reads, second[1].reads), (first[1].makes, second[1].makes))
-            ]
-            before, after = (_spreads(one, other, each) for each in pairs)
-            if any(each.touched for each in (*before, *after)):
-                found.append(_touch(one, first[1], before, after))
-        return tuple(found)
+        one, _ = self._heard(trial, edits, False, seeds[0], "everything")
+        other, _ = self._heard(trial, nudged, False, seeds[1], "everything")
+        if other is None:
+            return of_samples(self._views, nudged)
+        return trail.touches(one, other, whole=seeds[0] == seeds[1])
 
     def stray(self, trial: int, edits: Sequence[Edit], size: int) -> Touch | None:
         """Run the model on `size` samples that are alike: the first operation that gives unlike rows for alike ones."""
-        heard, _ = self._heard(trial, edits, False, 0, everything=True)
-        for _, group in _groups(heard):
-            assert heard is not None
-            reads, makes = ([heard.values[n] for n in each if n in heard.values] for each in (group.reads, group.makes))
-            same = [
-                d
-                for each in reads
-                for d in range(each.ndim)
-                if each.shape[d] == size and _plain(each) and alike(each, d)
-            ]
-            if same and any(
-                each.ndim > d and each.shape[d] == size and _plain(each) and not alike(each, d)
-                for d in same
-                for each in makes
-            ):
-                return _touch(heard, group, [spread(e, e) for e in reads], [spread(e, e) for e in makes])
-        return None
+        return trail.stray(self._heard(trial, edits, False, 0, "everything")[0], size)
 
     def entries(self, name: str, edits: Sequence[Edit] = (), *, trial: int | None = None) -> tuple[float, ...]:
         """The entries of a tensor of the batch, edited; none where there are too many."""
@@ -233,14 +216,22 @@ class JaxLab:
         return Resumed(skipped="the state of a JAX training is one tree, which is saved as a whole")
 
     def aligned(self) -> tuple[Alignment, ...]:
-        """None: see the gaps."""
-        return ()
+        """The losses whose target is a field of the batch that the model is given, shifted in time."""
+        if self._aligned is None:
+            self._aligned = {}
+            for trial, results in zip(self._trials, self._results, strict=True):
+                heard = self._heard(trial.index, (), True, 0, "gradients")[0] if results else None
+                fields = [(n, each) for n, each in batch_arrays(self._kept.training.batch) if trial.argument(n)]
+                if heard is not None:
+                    self._aligned.update(align(heard, trial.index, results, fields, self._direct[trial.index]))
+        return tuple(self._aligned)
 
     def apart(
         self, aligned: Alignment, one: Outcome, other: Outcome, *, sample: int, samples: int
     ) -> tuple[Difference, bool] | None:
-        """None: there are no alignments."""
-        return None
+        """How far two outcomes differ in the rows of a loss of one sample, and whether they do in another sample."""
+        rows = (self._aligned or {}).get(aligned)
+        return None if rows is None or one.error or other.error else apart(rows, one, other, sample, samples)
 
     def decoded(self, trial: int) -> Decoding | None:
         """Not offered."""
@@ -261,8 +252,9 @@ class JaxLab:
     def beside(
         self, trial: int, edits: Sequence[Edit], longer: Sequence[Edit], *, size: int, kept: Sequence[int], by: float
     ) -> tuple[Touch, ...]:
-        """Not offered."""
-        return ()
+        """The operations that differ between shorter and longer sequences where both have entries."""
+        runs = (self._heard(trial, each, False, 0, "everything")[0] for each in (edits, longer))
+        return beside(*runs, size, kept, by)
 
     def attributes(self, trial: int, name: str) -> tuple[tuple[str, float], ...]:
         """None: a model of JAX need be no object."""
@@ -348,40 +340,11 @@ def _switched(living: Any) -> None:
                 setattr(node, word, value)
 
 
-def _groups(heard: Heard | None) -> Iterator[tuple[int, Group]]:
-    for at in heard.model.inside if heard is not None else ():
-        assert heard is not None
-        group = heard.body.groups[at]
-        if isinstance(group, Group):
-            yield at, group
-
-
-def _plain(array: Any) -> bool:
-    return not trees.is_key(array) and array.size > 0
-
-
-def _spreads(one: Heard, other: Heard, pairs: Any) -> list[Any]:
-    found = []
-    for first, second in pairs:
-        a, b = one.values.get(first), other.values.get(second)
-        if a is not None and b is not None and _plain(a) and _plain(b):
-            found.append(spread(a, b))
-    return found
-
-
-def _touch(heard: Heard, group: Group, reads: Any, makes: Any) -> Touch:
-    line, own = frames.lines((*group.path, *heard.path))
-    counted = set(heard.body.sketch.inputs[: heard.body.step.params["counted"]])
-    plain = tuple((key, each) for key, each in group.args.items())
-    learned = not counted.isdisjoint(group.reads)
-    return Touch(group.name, tuple(reads), tuple(makes), line, own[0] if own else line, "", plain, learned, own)
-
-
 def _normalizes(heard: Heard) -> bool:
     """Whether the model takes mean and spread over its samples by hand: statistics, of training perhaps."""
     rows = {heard.body.sketch.avals[n].shape[0] for n in heard.model.inputs if heard.body.sketch.avals[n].shape}
     means: set[int] = set()
-    for _, group in _groups(heard):
+    for group in (each.group for each in trail.ran(heard, whole=False)):
         shapes = [heard.body.sketch.avals[n].shape for n in group.reads]
         dims = group.args.get("dim")
         over = dims == 0 or (isinstance(dims, tuple) and 0 in dims)
