@@ -128,14 +128,20 @@ class JaxLab:
         """The edits, those that pick samples extended to whatever else in the batch has a row for each: labels."""
         mine = {each.name: each.shape for each in self._trials[trial].arguments}
         found: list[Edit] = []
+        done: dict[tuple[str, int], set[str]] = {}  # several edits may pick the same samples, each of other arguments
         for edit in edits:
             if isinstance(edit, Take) and edit.arguments and edit.arguments[0] in mine:
                 count = mine[edit.arguments[0]][edit.dim]
                 beside = [
                     name
                     for name, array in batch_arrays(self._kept.training.batch)
-                    if name not in mine and array.ndim > edit.dim and array.shape[edit.dim] == count
+                    if name not in mine
+                    and array.ndim > edit.dim
+                    and array.shape[edit.dim] == count
+                    and not done.get((name, edit.dim), set(edit.arguments)).isdisjoint(edit.arguments)
                 ]
+                for name in beside:
+                    done.setdefault((name, edit.dim), set()).update(edit.arguments)
                 edit = Take((*edit.arguments, *beside), edit.dim, edit.indices)
             found.append(edit)
         return found
