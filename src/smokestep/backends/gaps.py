@@ -19,8 +19,6 @@ _DROPOUTS = Open("a dropout that is switched off leaves no trace in a JAX progra
 _FLAGS = Open("which layers follow `train()` and `eval()` of a module is not tried in JAX yet")
 _LOADERS = NotApplicable("JAX has no data loader of its own")
 _SCHEDULES = NotApplicable("an Optax schedule counts the updates itself: there is no call of its own to misplace")
-_SHIFTED = Open("a target that is the input shifted in time is not recognised in JAX yet")
-_PADDED = Open("the padding of a sequence is not varied in JAX yet")
 _CLOSED = Open("the settings of an Optax optimizer lie in its functions, and are not read off yet")
 _TREE = NotApplicable("the state of a training is one tree of values, which is saved as a whole")
 
