@@ -69,7 +69,7 @@ class JaxLab:
                 continue
             outputs = [each.run.ids[n] for n in each.model.outputs]
             self._places.append((turn.name, each.position))
-            self._results.append(results(each, flow.graphs[turn.step]))
+            self._results.append(results(each, flow.graphs[turn.step], [batch[n] for n in names]))
             self._direct.append(embedded(names, flow.graphs[turn.step]))
             self._trials.append(
                 Trial(

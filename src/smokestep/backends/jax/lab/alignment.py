@@ -18,6 +18,7 @@ from smokestep.backends.jax.groups import Group
 from smokestep.backends.jax.lab.answers import CLASSED, Compared, compared
 from smokestep.backends.jax.lab.compare import difference
 from smokestep.backends.jax.lab.rerun import Heard
+from smokestep.backends.jax.lab.trail import RECURRENCE, ran
 from smokestep.backends.jax.losses import reduced
 from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.flow import Graph
@@ -168,12 +169,23 @@ def _layouts(dims: int, samples: int) -> list[Layout]:
     return [1, 0, *range(2, min(dims, 4))]
 
 
-def results(modelled: Modelled, graph: Graph) -> list[tuple[int, bool]]:
-    """What each recognised loss of a recorded function made, in order, and whether it is more than its mean or sum."""
+def results(modelled: Modelled, graph: Graph, arguments: Sequence[Any]) -> list[tuple[int, bool]]:
+    """What each recognised loss of a recorded function made, in order, and whether it is more than its mean or sum;
+    none if no target can be one of the arguments."""
+    if not any(_possible(each, modelled.body.sketch.avals, arguments) for each in compared(modelled.body) if each):
+        return []
     groups = [each for each in modelled.body.groups if isinstance(each, Group) and each.kind == "loss" and each.makes]
     made = [modelled.run.ids.get(each.makes[0], -1) for each in groups]
     found = [reduced(each, graph) for each in made if each in graph.values]
     return [(value, how == "none") for value, how in found] if len(found) == len(made) else []
+
+
+def _possible(loss: Compared, avals: Sequence[Any], arguments: Sequence[Any]) -> bool:
+    whole = loss.name == CLASSED
+    return avals[loss.target].size >= LEAST and any(
+        each.size >= LEAST and bool(jnp.issubdtype(each.dtype, jnp.integer if whole else jnp.floating))
+        for each in arguments
+    )
 
 
 def embedded(names: Mapping[str, int], graph: Graph) -> frozenset[str]:
@@ -236,8 +248,10 @@ def align(
     direct: frozenset[str],
 ) -> Iterator[tuple[Alignment, Rows]]:
     """The alignments of one trial. `results`: what each loss made in the recording, and whether it is weighed.
-    `direct`: the arguments that are embedded as they are, of which alone it shows whether they are squeezed after."""
+    `direct`: the arguments that are embedded as they are. Of these alone it shows whether they are squeezed after, and
+    not where a loop over time works on them."""
     losses = compared(heard.body)
+    direct = frozenset() if any(each.name == RECURRENCE for each in ran(heard)) else direct
     if len(losses) != len(results):
         return
     known = [(name, np.asarray(array)) for name, array in arguments]
