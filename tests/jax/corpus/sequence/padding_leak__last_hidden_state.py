@@ -1,4 +1,4 @@
-"""A recurrent classifier by `lax.scan`, that takes the last state whatever the length of the sequence."""
+"""A recurrent classifier by `lax.scan` that is told the lengths, and takes the last state whatever they are."""
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ def training(by_length):
         "wx": jax.random.normal(keys[0], (5, 12)) * 0.4,
         "wh": jax.random.normal(keys[1], (12, 12)) * 0.2,
         "b": jnp.zeros(12),
-        "out": jax.random.normal(keys[2], (12, 3)) * 0.3,
+        "out": jax.random.normal(keys[2], (13, 3)) * 0.3,
     }
 
     def forward(params, frames, lengths):
@@ -24,7 +24,7 @@ def training(by_length):
         start = jnp.zeros((frames.shape[0], 12))
         _, states = jax.lax.scan(cell, start, frames.swapaxes(0, 1))
         last = states[lengths - 1, jnp.arange(frames.shape[0])] if by_length else states[-1]  # BUG?: padding-leak
-        return last @ params["out"] + 0.01 * lengths[:, None]
+        return jnp.concatenate([last, jnp.log(lengths)[:, None]], axis=1) @ params["out"]
 
     def loss_fn(params, batch):
         logits = forward(params, batch["frames"], batch["lengths"])
