@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from smokestep.evidence.padded import LENGTHS, _bare
 from smokestep.evidence.padding import cut_of
 from smokestep.evidence.trials import Spread, Touch
 
@@ -24,3 +25,17 @@ def test_a_question_about_the_mask_brings_no_number_in(question: str) -> None:
     cut = cut_of([touch("mean"), touch(question)])
     assert cut is not None and cut.op == "mean"
     assert cut_of([touch(question)]) is None
+
+
+@pytest.mark.parametrize("name", ["lengths", "batch.seq_lens", "batch['lengths']", "batch[1]"])
+def test_lengths_are_known_by_name_or_have_none(name: str) -> None:
+    assert LENGTHS.search(_bare(name))
+
+
+@pytest.mark.parametrize("name", ["lengthscale", "batch['label']", "batch.y"])
+def test_other_names_are_no_lengths(name: str) -> None:
+    assert not LENGTHS.search(_bare(name))
+
+
+def test_a_mask_is_known_by_its_name_in_a_mapping() -> None:
+    assert _bare("batch['attention_mask']") == _bare("batch.attention_mask") == "attention_mask"

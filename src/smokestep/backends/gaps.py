@@ -15,13 +15,10 @@ _VALUES = NotApplicable(
 )
 _LOADERS = NotApplicable("JAX has no data loader of its own")
 _SCHEDULES = NotApplicable("an Optax schedule counts the updates itself: there is no call of its own to misplace")
-_SHIFTED = Open("a target that is the input shifted in time is not recognised in JAX yet")
-_PADDED = Open("the padding of a sequence is not varied in JAX yet")
 _TREE = NotApplicable("the state of a training is one tree of values, which is saved as a whole")
 
 JAX: Mapping[str, Open | NotApplicable] = {
     "aliased-checkpoint": NotApplicable("JAX arrays are never changed in place, so a kept one stays what it was"),
-    "batch-size": Open("a view that has the number of samples written into it is not found in JAX yet"),
     "broken-resume": _TREE,
     "cache-mismatch": Open("decoding with a cache is not made again in JAX yet"),
     "cleared-gradients": _VALUES,
@@ -29,23 +26,15 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "constant-penalty": NotApplicable("a derivative within a loss is differentiated like everything else"),
     "early-scheduler": _SCHEDULES,
     "empty-clip": NotApplicable("clipping is a part of the optimizer there, and is given all gradients"),
-    "future-leak": _SHIFTED,
     "growing-graph": NotApplicable("in JAX a result holds no history that could grow"),
-    "inverted-mask": _PADDED,
     "loose-loading": NotApplicable("a tree of other structure cannot be loaded loosely into a JAX state"),
-    "lost-history": _SHIFTED,
     "lost-state": _TREE,
     "misplaced-clip": NotApplicable("clipping is a part of the optimizer there, and comes before its update"),
     "mutated-input": NotApplicable("JAX arrays are never changed in place"),
-    "order-blind": Open("what embeds tokens, and what gives them a position, is not recognised in JAX yet"),
-    "padded-loss": _PADDED,
-    "padded-mismatch": _PADDED,
-    "padding-leak": _PADDED,
     "recreated-optimizer": Open("where the state of an optimizer was made is not seen in JAX yet"),
     "repeated-augmentation": _LOADERS,
     "repeated-randomness": Open("the states of NumPy's generator are not compared in JAX yet"),
     "schedule-pace": _SCHEDULES,
-    "shifted-twice": _SHIFTED,
     "skipped-steps": Open("updates that Optax leaves out are not told apart in JAX yet"),
     "stale-gradients": _VALUES,
     "stale-optimizer": NotApplicable("an Optax optimizer holds no parameters: they are handed to it at each update"),
@@ -55,7 +44,6 @@ JAX: Mapping[str, Open | NotApplicable] = {
         "Flax NNX refuses modules in plain lists, and layers of Linen and Equinox have no mode of their own to switch"
     ),
     "unregistered-parameter": NotApplicable("in JAX a parameter is whatever is differentiated: there is no register"),
-    "unshifted-target": _SHIFTED,
     "unshuffled-data": _LOADERS,
 }
 

@@ -25,7 +25,7 @@ ENTRIES = 1 << 15  # entries of a mask or of tokens that are read: 64 rows of 51
 LOOKED = 16  # positions of a row whose entries are compared
 REAL_IS_ONE = ("attention_mask",)
 PADDED_IS_ONE = ("key_padding_mask", "padding_mask", "pad_mask")
-LENGTHS = re.compile(r"(^|_)(lengths?|lens?|seq_?lens?|seq_?lengths?)$")
+LENGTHS = re.compile(r"((^|_)(lengths?|lens?|seq_?lens?|seq_?lengths?)|\[\d+)$")  # or a field without a name
 NO_CONTENT = re.compile(r"label|target|position|segment|token_type|mask")
 
 
@@ -176,7 +176,7 @@ def _by_lengths(lab: Lab, trial: Trial, vector: Tensor) -> Iterator[Padded]:
             trial.index, trial.model or "model", count, width, lengths[: ENTRIES // width], (), (vector.name,)
         )
         agreed = _agreeing(lab, trial, guess)
-        only = _only(trial, count, width) if max(lengths) == width else ()
+        only = _only(trial, count, width) if max(lengths) == width and _bare(vector.name).isidentifier() else ()
         if agreed or only:
             yield replace(agreed or replace(guess, contents=only), by=f"`{vector.name}`")
 
@@ -303,4 +303,4 @@ def _compared(graph: Graph, trial: Trial, value: int | None) -> dict[float, bool
 
 
 def _bare(name: str) -> str:
-    return name.rpartition(".")[2]
+    return re.split(r"[.']", name.rstrip("]'"))[-1]

@@ -110,7 +110,7 @@ def _doubt(ranked: list[Tensor], with_rows: list[Tensor], count: int) -> str:
             return f"`{each.name}` relates every row to every row: they are no samples"
         if each.name.endswith(("edge_index", "adj", "adjacency")):
             return f"`{each.name}` looks like the edges of a graph, whose nodes are no samples"
-    if any(each.name in ("batch", "batch_index", "batch_idx") and each.whole for each in with_rows):
+    if len(ranked) > 1 and any(e.name in ("batch", "batch_index", "batch_idx") and e.whole for e in with_rows):
         return "the rows are the nodes of several graphs"
     return ""
 

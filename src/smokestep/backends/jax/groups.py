@@ -185,6 +185,8 @@ def _name(group: Group, sketch: Sketch) -> None:
                 group.args["dim"] = axes
     if step.primitive == "concatenate" and isinstance(step.params.get("dimension"), int):
         group.args["dim"] = step.params["dimension"]
+    if group.name == "scaled_dot_product_attention":
+        group.args["is_causal"] = bool(step.params.get("is_causal"))
     if group.name == "permute" and isinstance(step.params.get("permutation"), tuple):
         group.args["dims"] = step.params["permutation"]
 

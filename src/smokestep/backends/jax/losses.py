@@ -61,7 +61,7 @@ def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: 
     along = len(prediction.shape) - 1 if prediction.shape else None
     if op.args.get("vmap") and target is not None and op.name not in CLASSED:  # a row is compared with a row
         target = replace(target, shape=prediction.shape)
-    made, reduction = _reduced(op.makes[0], graph)
+    made, reduction = reduced(op.makes[0], graph)
     loss = _number(turn.cells[made])
     return LossCall(
         step=turn.step,
@@ -86,7 +86,7 @@ def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: 
     )
 
 
-def _reduced(value: int, graph: Graph) -> tuple[int, str]:
+def reduced(value: int, graph: Graph) -> tuple[int, str]:
     """The loss as one number, where nothing but its mean or its sum is taken, and which of them."""
     readers = graph.readers().get(value, ())
     if len(readers) == 1 and readers[0].name in ("mean", "sum") and readers[0].reads == (value,):

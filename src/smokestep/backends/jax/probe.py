@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from smokestep.backends.jax import keys, spreads
+from smokestep.backends.jax import keys, operands, spreads
 from smokestep.backends.jax.crossed import compared
 from smokestep.backends.jax.equations import floating
 from smokestep.backends.jax.groups import Group, grouped, mapped
@@ -78,6 +78,7 @@ def body_of(step: Step) -> Body:
         for made, flag in zip(each.makes, flags, strict=True):
             requires[made] = bool(flag) and floating(inner.avals[made])
     body = Body(step, inner, grouped(inner, inner=True), requires)
+    operands.ordered(body.groups, inner, [n for n in inner.inputs[: step.params["counted"]] if requires[n]])
     values = {value for group in body.groups if isinstance(group, Group) for value in (*group.reads, *group.makes)}
     values |= {each for each in inner.outputs if not isinstance(each, Plain)} | set(inner.inputs)
     body.measured = [value for value in sorted(values) if measurable(inner.avals[value])]

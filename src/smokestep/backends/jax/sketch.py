@@ -68,6 +68,7 @@ class Step:
     opaque: bool = False
     apart: bool = False  # JAX's own work on a differentiated function
     unsure: bool = False  # another branch than the one taken has gradient where this has none
+    loops: tuple[int, ...] = ()  # the unrolled loops that it is a turn of, outermost first
 
     @property
     def operands(self) -> tuple[int, ...]:
@@ -149,6 +150,7 @@ class _Layout:
         self.far: set[int] = set()  # what JAX's own work made
         self.unsure = False
         self.mesh = mesh  # of the `shard_map` that is walked
+        self.loops = 0
 
     def walk(self, jaxpr: Any, env: dict[Any, Any], outer: frames.Path, module: str, inside: str = "") -> None:
         for number, eqn in enumerate(jaxpr.eqns):
@@ -307,6 +309,8 @@ class _Layout:
             return result if many else (result,)
 
         plain = plain_of(params) | units_of(eqn) | (over_of(inner) if name in NORMALISES and inner is not None else {})
+        if name == "scaled_dot_product_attention":
+            plain["is_causal"] = "iota" in str(inner)  # from which its mask is made
         run = call if self.mesh is None else shards.within(self.mesh, call)
         step = Step(name, primitive.name, reads, made, run, path, module, plain, carrier(eqn), outer, closed)
         step.effect = not made and bool(eqn.effects)
@@ -325,7 +329,8 @@ class _Layout:
         closed = params["jaxpr"]
         carry, rows = list(reads[fixed : fixed + carried]), reads[fixed + carried :]
         stacked: list[list[Read]] = [[] for _ in closed.jaxpr.outvars[carried:]]
-        order = range(length - 1, -1, -1) if params.get("reverse") else range(length)
+        order, first = range(length - 1, -1, -1) if params.get("reverse") else range(length), len(self.sketch.steps)
+        self.loops = loop = self.loops + 1
         for index in order:
             self.at.append(index)
             picked = [
@@ -346,6 +351,8 @@ class _Layout:
         for column, var in zip(stacked, eqn.outvars[carried:], strict=True):
             column = column[::-1] if params.get("reverse") else column
             results.append(self.stack(column, var.aval, path, module))
+        for step in self.sketch.steps[first:]:
+            step.loops = (loop, *step.loops)
         for var, value in zip(eqn.outvars, results, strict=True):
             if not isinstance(var, core.DropVar):
                 env[var] = value

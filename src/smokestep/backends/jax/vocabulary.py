@@ -106,6 +106,7 @@ FUNCTIONS = {
     "swish": "silu",
     "standardize": "layer_norm",
     "dot_product_attention": "scaled_dot_product_attention",
+    "dot_product_attention_xla": "scaled_dot_product_attention",
     "index_update": "__setitem__",
 }
 # Layers of the libraries, by the method that runs them.

@@ -98,6 +98,25 @@ WORDS: tuple[tuple[str, str], ...] = (
         'try backend="eager", then "aot_eager", to see which part of the compiler does it',
         "hand over as arguments what the compiled function reads from outside: it is read once, when it is traced",
     ),
+    # sequences
+    (
+        "invert the mask: in `key_padding_mask` and `src_key_padding_mask` True means padding",
+        "invert the mask: where the `mask` of an attention is True, a position is read",
+    ),
+    (
+        "give the attention its mask (`key_padding_mask`, or -inf before the softmax)",
+        "give the attention its `mask`, True where a position is real, or put -inf before the softmax",
+    ),
+    (
+        "pack the sequences (`pack_padded_sequence`), or take the output at `lengths - 1`",
+        "give the recurrence its lengths (`seq_lengths`), or take the output at `lengths - 1`",
+    ),
+    (" of each sequence, or pack the sequences", " of each sequence"),
+    ("leave padded positions out: `ignore_index`, or multiply", "leave padded positions out: multiply"),
+    ("leave out bidirectional=True", "read the sequence in one direction only"),
+    ("pad on the left only, by (kernel_size - 1) * dilation", 'pad on the left only (`padding="CAUSAL"`)'),
+    ("`rnn_tanh`", "`scan`"),
+    ("`scaled_dot_product_attention`", "`dot_product_attention`"),
     # layers and functions
     ("use it in forward", "use it in the model"),
     ("tensors it is given", "arrays it is given"),

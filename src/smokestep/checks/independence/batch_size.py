@@ -64,13 +64,15 @@ The contract f(x)[:k] = f(x[:k]), up to rounding.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from smokestep.check import Said, check
 from smokestep.evidence.influence import Influence
 from smokestep.findings import Finding, NotApplicable, Place
 
-RESHAPING = ("is invalid for input of size", "shape '[")  # how torch begins and ends what it says of a view that fails
+# how torch and JAX say that a view fails
+RESHAPING = re.compile(r"shape '\[.*\]' is invalid for input of size|cannot reshape array of shape .* into shape")
 
 
 @check(severity="suspicion", since="0.1")
@@ -78,7 +80,7 @@ def batch_size(influence: Influence) -> Iterator[Said]:
     for model in influence.models:
         if model.skipped or model.leaks:
             yield NotApplicable(f"{model.model}: {model.skipped or 'its samples influence each other'}")
-        elif model.fewer_line and not model.written and not all(text in model.fewer for text in RESHAPING):
+        elif model.fewer_line and not model.written and not RESHAPING.search(model.fewer):
             yield NotApplicable(f"{model.model}: it wants as many samples as it had ({model.fewer})")
         elif model.fewer or model.size:
             what = f": {model.fewer}" if model.fewer else f" gives the samples other outputs than with {model.picked}"

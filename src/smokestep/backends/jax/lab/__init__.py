@@ -13,21 +13,23 @@ import jax
 import numpy as np
 
 from smokestep import facts, privacy
-from smokestep.backends.jax import frames, trees
+from smokestep.backends.jax import trees
 from smokestep.backends.jax.calls import modelled, name_of
 from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.declarations import batch_arrays
-from smokestep.backends.jax.groups import Group
-from smokestep.backends.jax.lab import averages, derivatives, rebuild, statistics, ways
+from smokestep.backends.jax.lab import averages, derivatives, rebuild, statistics, trail, ways
+from smokestep.backends.jax.lab.alignment import Rows, align, apart, embedded, results
 from smokestep.backends.jax.lab.applied import applying
-from smokestep.backends.jax.lab.compare import alike, difference, spread
+from smokestep.backends.jax.lab.beside import beside
+from smokestep.backends.jax.lab.compare import difference, rounding
 from smokestep.backends.jax.lab.edits import described, edited
 from smokestep.backends.jax.lab.evaluation import evaluating
 from smokestep.backends.jax.lab.keeping import Kept
-from smokestep.backends.jax.lab.normalizing import groups, normalizes
+from smokestep.backends.jax.lab.normalizing import normalizes
 from smokestep.backends.jax.lab.replies import right
 from smokestep.backends.jax.lab.rerun import Heard, Listener, rerun, stepped
 from smokestep.backends.jax.lab.switching import evaluated, switched
+from smokestep.backends.jax.lab.views import of_samples, viewed
 from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.caching import Decoding
 from smokestep.evidence.flow import Flow
@@ -55,6 +57,10 @@ class JaxLab:
         self._kept, self._factory, self._trials = kept, factory, list[Trial]()
         self._places, self._turns = list[tuple[str, int]](), turns
         self._noised: set[int] = set()  # trials whose model is given what was drawn, and draws nothing itself
+        self._results: list[list[tuple[int, bool]]] = []
+        self._direct: list[frozenset[str]] = []
+        self._aligned: dict[Alignment, Rows] | None = None
+        self._views: list[Touch] = []
         turn = turns[complete - 1] if complete else None
         found = modelled(turn) if turn is not None and kept.training.has_batch else []
         batch = dict(batch_arrays(kept.training.batch)) if found else {}
@@ -67,11 +73,13 @@ class JaxLab:
                 continue
             outputs = [each.run.ids[n] for n in each.model.outputs]
             self._places.append((turn.name, each.position))
+            self._results.append(results(each, flow.graphs[turn.step], [batch[n] for n in names]))
+            self._direct.append(embedded(names, flow.graphs[turn.step]))
             self._trials.append(
                 Trial(
                     index=len(self._trials),
                     step=turn.step,
-                    model="",
+                    model="the model",
                     arguments=tuple(described(name, batch[name], value) for name, value in names.items()),
                     outputs=tuple(
                         Tensor(f"{i}" if len(outputs) > 1 else "", values[v].shape, values[v].dtype, v)
@@ -90,7 +98,7 @@ class JaxLab:
     ) -> Outcome:
         """Run the model again on an edited batch; what the user's code raises is told in the outcome."""
         seed = 0 if trial in self._noised else seed  # the noise would be another, and the model the same
-        heard, error = self._heard(trial, edits, training, seed, everything=False)
+        heard, error = self._heard(trial, edits, training, seed, "losses" if losses else "")
         if heard is None:
             return error or Outcome((), NOWHERE)
         found = [
@@ -102,22 +110,24 @@ class JaxLab:
             raise NotOffered(FLAG)
         if heard.noised and not heard.drew:
             self._noised.add(trial)
+        handle = {"outputs": found, "heard": heard, "eps": rounding(heard)}
         told = tuple(described(name, array) for name, array in found)
         kept = tuple(statistics.statistics(self._kept)) if not training else ()
-        return Outcome(told, drew=heard.drew or heard.noised, kept=kept, handle={"outputs": found})
+        return Outcome(told, drew=heard.drew or heard.noised, kept=kept, handle=handle)
 
     def _heard(
-        self, trial: int, edits: Sequence[Edit], training: bool, seed: int, everything: bool
+        self, trial: int, edits: Sequence[Edit], training: bool, seed: int, watch: str
     ) -> tuple[Heard | None, Outcome | None]:
         name, position = self._places[trial]
         batch, made = edited(self._kept.training.batch, self._whole(trial, edits))
         own = frozenset(id(leaf.value) for leaf in self._kept.arrays().values())
-        listener = Listener(made, own, position, everything)
+        listener = Listener(made, own, position, watch)
         with self._apart(), ExitStack() as stack:
             if not training:
                 stack.enter_context(evaluating(normalization=True, seed=seed))
                 for each in self._kept.living():
                     evaluated(each)
+            self._views = stack.enter_context(viewed())
             _, error, line = rerun(self._kept, name, batch, listener)
         if listener.heard is None and error is not None:
             return None, Outcome((), facts.told(error).splitlines()[0], line)
@@ -127,14 +137,20 @@ class JaxLab:
         """The edits, those that pick samples extended to whatever else in the batch has a row for each: labels."""
         mine = {each.name: each.shape for each in self._trials[trial].arguments}
         found: list[Edit] = []
+        done: dict[tuple[str, int], set[str]] = {}  # several edits may pick the same samples, each of other arguments
         for edit in edits:
             if isinstance(edit, Take) and edit.arguments and edit.arguments[0] in mine:
                 count = mine[edit.arguments[0]][edit.dim]
                 beside = [
                     name
                     for name, array in batch_arrays(self._kept.training.batch)
-                    if name not in mine and array.ndim > edit.dim and array.shape[edit.dim] == count
+                    if name not in mine
+                    and array.ndim > edit.dim
+                    and array.shape[edit.dim] == count
+                    and not done.get((name, edit.dim), set(edit.arguments)).isdisjoint(edit.arguments)
                 ]
+                for name in beside:
+                    done.setdefault((name, edit.dim), set()).update(edit.arguments)
                 edit = Take((*edit.arguments, *beside), edit.dim, edit.indices)
             found.append(edit)
         return found
@@ -151,48 +167,22 @@ class JaxLab:
         if one.error or other.error or len(one.outputs) != len(other.outputs):
             return ()
         pairs = zip(one.handle["outputs"], other.handle["outputs"], strict=True)
-        return tuple(difference(name, first, second, dim, at) for (name, first), (_, second) in pairs)
+        eps = one.handle["eps"]
+        return tuple(difference(name, first, second, dim, at, eps) for (name, first), (_, second) in pairs)
 
     def trail(
         self, trial: int, edits: Sequence[Edit], nudged: Sequence[Edit], *, seeds: tuple[int, int] = (0, 0)
     ) -> tuple[Touch, ...]:
         """Run the model twice, with `edits` and with `nudged`: the operations whose inputs or results differ."""
-        one, _ = self._heard(trial, edits, False, seeds[0], everything=True)
-        other, _ = self._heard(trial, nudged, False, seeds[1], everything=True)
-        found = []
-        for first, second in zip(groups(one), groups(other), strict=False):
-            if first[1].name != second[1].name or len(first[1].reads) != len(second[1].reads):
-                break
-            if one is None or other is None:
-                break
-            pairs = [
-                list(zip(a, b, strict=False))
-                for a, b in ((first[1].reads, second[1].reads), (first[1].makes, second[1].makes))
-            ]
-            before, after = (_spreads(one, other, each) for each in pairs)
-            if any(each.touched for each in (*before, *after)):
-                found.append(_touch(one, first[1], before, after))
-        return tuple(found)
+        one, _ = self._heard(trial, edits, False, seeds[0], "everything")
+        other, _ = self._heard(trial, nudged, False, seeds[1], "everything")
+        if other is None:
+            return of_samples(self._views, nudged)
+        return trail.touches(one, other, whole=seeds[0] == seeds[1])
 
     def stray(self, trial: int, edits: Sequence[Edit], size: int) -> Touch | None:
         """Run the model on `size` samples that are alike: the first operation that gives unlike rows for alike ones."""
-        heard, _ = self._heard(trial, edits, False, 0, everything=True)
-        for _, group in groups(heard):
-            assert heard is not None
-            reads, makes = ([heard.values[n] for n in each if n in heard.values] for each in (group.reads, group.makes))
-            same = [
-                d
-                for each in reads
-                for d in range(each.ndim)
-                if each.shape[d] == size and _plain(each) and alike(each, d)
-            ]
-            if same and any(
-                each.ndim > d and each.shape[d] == size and _plain(each) and not alike(each, d)
-                for d in same
-                for each in makes
-            ):
-                return _touch(heard, group, [spread(e, e) for e in reads], [spread(e, e) for e in makes])
-        return None
+        return trail.stray(self._heard(trial, edits, False, 0, "everything")[0], size)
 
     def entries(self, name: str, edits: Sequence[Edit] = (), *, trial: int | None = None) -> tuple[float, ...]:
         """The entries of a tensor of the batch, edited; none where there are too many."""
@@ -241,14 +231,22 @@ class JaxLab:
         return Resumed(skipped="the state of a JAX training is one tree, which is saved as a whole")
 
     def aligned(self) -> tuple[Alignment, ...]:
-        """None: see the gaps."""
-        return ()
+        """The losses whose target is a field of the batch that the model is given, shifted in time."""
+        if self._aligned is None:
+            self._aligned = {}
+            for trial, results in zip(self._trials, self._results, strict=True):
+                heard = self._heard(trial.index, (), True, 0, "gradients")[0] if results else None
+                fields = [(n, each) for n, each in batch_arrays(self._kept.training.batch) if trial.argument(n)]
+                if heard is not None:
+                    self._aligned.update(align(heard, trial.index, results, fields, self._direct[trial.index]))
+        return tuple(self._aligned)
 
     def apart(
         self, aligned: Alignment, one: Outcome, other: Outcome, *, sample: int, samples: int
     ) -> tuple[Difference, bool] | None:
-        """None: there are no alignments."""
-        return None
+        """How far two outcomes differ in the rows of a loss of one sample, and whether they do in another sample."""
+        rows = (self._aligned or {}).get(aligned)
+        return None if rows is None or one.error or other.error else apart(rows, one, other, sample, samples)
 
     def decoded(self, trial: int) -> Decoding | None:
         """Not offered."""
@@ -264,7 +262,7 @@ class JaxLab:
                 return not stepped(self._kept, self._places[trial][0], batch, listener).error
 
         def given() -> Any:
-            heard, _ = self._heard(trial, edits, False, 0, everything=False)
+            heard, _ = self._heard(trial, edits, False, 0, "")
             return [np.asarray(heard.values[n]).tobytes() for n in heard.model.outputs] if heard is not None else None
 
         with self._apart():
@@ -283,8 +281,9 @@ class JaxLab:
     def beside(
         self, trial: int, edits: Sequence[Edit], longer: Sequence[Edit], *, size: int, kept: Sequence[int], by: float
     ) -> tuple[Touch, ...]:
-        """Not offered."""
-        return ()
+        """The operations that differ between shorter and longer sequences where both have entries."""
+        runs = (self._heard(trial, each, False, 0, "everything")[0] for each in (edits, longer))
+        return beside(*runs, size, kept, by)
 
     def attributes(self, trial: int, name: str) -> tuple[tuple[str, float], ...]:
         """None: a model of JAX need be no object."""
@@ -297,7 +296,7 @@ class JaxLab:
         found = {}
         for trial in self._trials:
             with applying() as seen:
-                heard, _ = self._heard(trial.index, (), True, 0, everything=True)
+                heard, _ = self._heard(trial.index, (), True, 0, "everything")
             found |= {each.name: each for each in derivatives.tried(heard, seen) if each.name not in found}
         return tuple(found.values())
 
@@ -368,24 +367,3 @@ def _stepped(kept: Kept, name: str, edits: Sequence[Edit], listener: Listener) -
         batch, made = edited(kept.training.batch, edits)
     listener.moved = {id(each): each for each in made}
     return stepped(kept, name, batch, listener)
-
-
-def _plain(array: Any) -> bool:
-    return not trees.is_key(array) and array.size > 0
-
-
-def _spreads(one: Heard, other: Heard, pairs: Any) -> list[Any]:
-    found = []
-    for first, second in pairs:
-        a, b = one.values.get(first), other.values.get(second)
-        if a is not None and b is not None and _plain(a) and _plain(b):
-            found.append(spread(a, b))
-    return found
-
-
-def _touch(heard: Heard, group: Group, reads: Any, makes: Any) -> Touch:
-    line, own = frames.lines((*group.path, *heard.path))
-    counted = set(heard.body.sketch.inputs[: heard.body.step.params["counted"]])
-    plain = tuple((key, each) for key, each in group.args.items())
-    learned = not counted.isdisjoint(group.reads)
-    return Touch(group.name, tuple(reads), tuple(makes), line, own[0] if own else line, "", plain, learned, own)

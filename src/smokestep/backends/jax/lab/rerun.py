@@ -22,6 +22,7 @@ from smokestep.backends.jax import frames, keys, running, trees
 from smokestep.backends.jax.equations import marked
 from smokestep.backends.jax.frontier import Frontier, frontier
 from smokestep.backends.jax.hooks import Hooks, hooked
+from smokestep.backends.jax.lab import answers
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.markers import backward_p, forward_p, results_p
 from smokestep.backends.jax.probe import Body, body_of
@@ -49,18 +50,20 @@ class Heard:
     path: frames.Path
     drew: bool
     noised: bool = False  # what it was given had been drawn, or worked on with what was
+    felt: dict[int, Any] = field(default_factory=dict)  # the gradients of what the losses were given
 
 
 @dataclass(slots=True)
 class Listener:
     """Listens to one run of a step. `want`: the position of the differentiated function whose model is wanted, None for
-    the losses of all. `given`: the arrays of the batch. `answer`: gives what the wanted model answers instead, by shape
-    and type; its loss is then told."""
+    the losses of all. `given`: the arrays of the batch. `watch`: what is kept besides what the model gives, which is
+    "everything", what "losses" were given, or the "gradients" of that as well. `answer`: gives what the wanted model
+    answers instead, by shape and type; its loss is then told."""
 
     given: Sequence[Any]
     own: frozenset[int]  # identities of the arrays of the state
     want: int | None = None
-    everything: bool = False
+    watch: str = ""
     answer: Callable[[Any], Any] | None = None
     drew: bool = False
     heard: Heard | None = None
@@ -146,18 +149,16 @@ class Listener:
             key: Any = (id(closed.jaxpr), "reply", at)
             self.told(_kept(key, closed, lambda: jax.jit(reply, compiler_options=quickly())), body, model, arguments)
             raise Caught
-        wanted = _wanted(body, model, self.everything)
+        watched = _watched(body, model, self.watch)
 
-        def compute(*given: Any) -> list[Any]:
-            env = found.run(given)
-            inner = body.sketch.run(_operands(step, env))
-            return [inner[number] for number in wanted]
+        def compute(*given: Any) -> Any:
+            return watched(_operands(step, found.run(given)))
 
-        key = (id(closed.jaxpr), "model", at, self.everything, frozenset(inputs))
+        key = (id(closed.jaxpr), "model", at, self.watch, frozenset(inputs))
         run = _kept(key, closed, lambda: jax.jit(compute, compiler_options=quickly()))
-        values = dict(zip(wanted, run(*arguments), strict=True))
+        values, felt = run(*arguments)
         noised = not noise.isdisjoint(moved.intersection(step.operands))
-        self.heard = Heard(body, model, values, step.path, _draws(closed.jaxpr), noised)
+        self.heard = Heard(body, model, values, step.path, _draws(closed.jaxpr), noised, felt)
         raise Caught
 
     def eager(self, primitive: Any, arguments: tuple[Any, ...], params: dict[str, Any], run: Callable[[], Any]) -> Any:
@@ -212,18 +213,17 @@ class Listener:
             run = _kept((text, "reply"), None, lambda: jax.jit(_replied(body, model), compiler_options=quickly()))
             self.told(run, body, model, arguments)
         elif model is not None:
-            wanted = _wanted(body, model, self.everything)
+            watched = _watched(body, model, self.watch)
 
-            def compute(*given: Any) -> list[Any]:
-                inner = body.sketch.run(given)
-                return [inner[number] for number in wanted]
+            def compute(*given: Any) -> Any:
+                return watched(given)
 
-            key = (text, "model", self.everything, frozenset(inputs))
+            key = (text, "model", self.watch, frozenset(inputs))
             run = _kept(key, None, lambda: jax.jit(compute, compiler_options=quickly()))
-            values = dict(zip(wanted, run(*arguments), strict=True))
+            values, felt = run(*arguments)
             drew = "random_bits" in text or "threefry" in text
             noised = any(flag and id(each) in self.drawn for each, flag in zip(arguments, flags, strict=True))
-            self.heard = Heard(body, model, values, frames.of_stack(3), drew, noised)
+            self.heard = Heard(body, model, values, frames.of_stack(3), drew, noised, felt)
         raise Caught
 
     def told(self, run: Any, body: Body, model: Frontier, arguments: Sequence[Any]) -> None:
@@ -252,9 +252,21 @@ def _body(closed: Any, params: dict[str, Any]) -> Body:
     )
 
 
-def _wanted(body: Body, model: Frontier, everything: bool) -> list[int]:
-    numbers = range(len(body.sketch.avals)) if everything else model.outputs
-    return [n for n in numbers if n in _made(body.sketch) and hasattr(body.sketch.avals[n], "shape")]
+def _watched(body: Body, model: Frontier, watch: str) -> Callable[[Sequence[Any]], Any]:
+    """A differentiated function that gives what is watched, by number, and the gradients of what losses were given."""
+    numbers = set(range(len(body.sketch.avals)) if watch == "everything" else model.outputs)
+    losses = watch in ("losses", "gradients")
+    numbers |= set(answers.numbers(body, targets=watch == "gradients")) if losses else set()
+    made = _made(body.sketch)
+    wanted = [n for n in sorted(numbers) if n in made and hasattr(body.sketch.avals[n], "shape")]
+
+    def compute(given: Sequence[Any]) -> Any:
+        inner = body.sketch.run(given)
+        roots = body.step.params["roots"]
+        felt = answers.felt(body, given, lambda env: _roots(body.sketch, env, roots)) if watch == "gradients" else {}
+        return {number: inner[number] for number in wanted}, felt
+
+    return compute
 
 
 def _made(found: Sketch) -> set[int]:
