@@ -5,6 +5,7 @@ Every hook is taken out again when the block ends, and what it wraps runs as eve
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ def listening(recorder: Any) -> Iterator[None]:
                     stack.enter_context(_patched(owner, name, wrap))
 
         patch(patches)
+        stack.enter_context(_asked(recorder))
         for module, owner, name, wrap in _keras(recorder):
             late = partial(_late, patch, module, owner, name, wrap)
             if imported(module):
@@ -67,6 +69,27 @@ def _patched(owner: Any, name: str, wrap: Wrap) -> Iterator[None]:
         yield
     finally:
         setattr(owner, name, before)
+
+
+@contextmanager
+def _asked(recorder: Any) -> Iterator[None]:
+    """Hears which variables are asked whether they train by the functions generated for each operation, which read
+    those that they are given without telling of it."""
+
+    def ask(variable: Any) -> Any:
+        if not recorder.tracer.paused and os.path.basename(sys._getframe(1).f_code.co_filename).startswith("gen_"):
+            recorder.places.asked.append(variable)
+        return variable.__dict__["_trainable"]
+
+    def say(variable: Any, value: Any) -> None:
+        variable.__dict__["_trainable"] = value
+
+    owner = resource_variable_ops.BaseResourceVariable
+    owner._trainable = property(ask, say)
+    try:
+        yield
+    finally:
+        del owner._trainable
 
 
 def _late(patch: Any, module: str, owner: str, name: str, wrap: Wrap) -> None:
@@ -146,6 +169,7 @@ def _made(recorder: Any) -> Wrap:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             function(self, *args, **kwargs)
             recorder.places.know(self)
+            recorder.places.born(self, frames.user_frame(1))
 
         return __init__
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from smokestep.backends.tensorflow import frames
+from smokestep.backends.tensorflow import frames, functional_norms
 from smokestep.backends.tensorflow.naming import installed
 from smokestep.backends.tensorflow.running import DROPOUTS, MOVING, NORMS
 from smokestep.backends.tensorflow.sources import asks_mode
@@ -75,7 +75,8 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
         if assembly.step_of(op.id) < assembly.count
         for line in (frames.line_of(op.line),)
     ]
-    return Modes(tuple(layers), tuple(runs), tuple(dropouts))
+    more, ran = functional_norms.evidence(assembly, graphs)
+    return Modes((*layers, *more), (*runs, *ran), tuple(dropouts))
 
 
 def _holds(first: int, last: int, run: Any) -> bool:

@@ -79,6 +79,7 @@ class Running:
         self.outputs: set[int] = set()
         self._caring: dict[int, bool] = {}
         self.dropouts: list[tuple[Any, Entry]] = []  # dropout called as a function: the operation, where it ran
+        self.normalized: list[Any] = []  # calls of normalizing functions
         self.names: dict[int, str] = {}  # variable names of the user's for models and optimizers
 
     def forget(self) -> None:
@@ -88,6 +89,7 @@ class Running:
         self.layers.clear()
         self.runs.clear()
         self.dropouts.clear()
+        self.normalized.clear()
         self.outputs.clear()
         self.ran = [set()]
 
