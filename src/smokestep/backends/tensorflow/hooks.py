@@ -85,11 +85,15 @@ def _asked(recorder: Any) -> Iterator[None]:
         variable.__dict__["_trainable"] = value
 
     owner = resource_variable_ops.BaseResourceVariable
+    before = vars(owner).get("_trainable")  # of a watch around this one
     owner._trainable = property(ask, say)
     try:
         yield
     finally:
-        del owner._trainable
+        if before is None:
+            del owner._trainable
+        else:
+            owner._trainable = before
 
 
 def _late(patch: Any, module: str, owner: str, name: str, wrap: Wrap) -> None:
