@@ -101,9 +101,11 @@ class JaxWorld:
         arrays: set[int] = set()
         roots = self._roots()
         given = len(roots) - len(self.holders)
+        called = keras.called(value for _, value in roots)
         for position, (root, value) in enumerate(roots):
             for leaf in trees.leaves(value, root):
-                leaf = replace(leaf, given=position < given)
+                holder, name = called.get(id(leaf.value), (None, ""))
+                leaf = replace(leaf, given=position < given, holder=holder, called=name)
                 if id(leaf.value) not in arrays or leaf.path in found:
                     arrays.add(id(leaf.value))
                     found.setdefault(leaf.path, leaf)
