@@ -87,6 +87,10 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "zero-product": _BEGINNINGS,
 }
 
+KERAS_ON_JAX: Mapping[str, Open | NotApplicable] = {
+    "unregistered-parameter": Open("layers that a model does not track are constants on JAX, and are not told yet"),
+}
+
 _RESTORED = Open("saving and restoring are not tried yet")
 
 TENSORFLOW: Mapping[str, Open | NotApplicable] = {

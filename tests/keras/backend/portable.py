@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -31,10 +34,10 @@ def fitted(model, loss, *batch):
     return smokestep.Training(lambda pair: model.train_on_batch(*pair), batch)
 
 
-def looped(model, loss_fn, *batch, training=True, optimizer=None, variables=None):
+def looped(model, loss_fn, *batch, training=True):
     """A loop of one's own; without `training`, it does not say that it trains."""
     said = {"training": True} if training else {}
-    optimizer = optimizer or keras.optimizers.Adam(1e-3)
+    optimizer = keras.optimizers.Adam(1e-3)
     if keras.backend.backend() == "tensorflow":
         return _tape(model, loss_fn, batch, said, optimizer)
     return (_torch if keras.backend.backend() == "torch" else _jax)(model, loss_fn, batch, said, optimizer)
@@ -318,7 +321,7 @@ def one_unit_softmax():
     return fitted(dense(layers.Dense(1, activation="softmax")), "binary_crossentropy", INPUTS, ONES)
 
 
-def sparse_for_one_hot():
+def class_numbers_for_one_hot():
     return fitted(dense(layers.Dense(3, activation="softmax")), "categorical_crossentropy", INPUTS, LABELS[:, None])
 
 
@@ -337,3 +340,22 @@ def stopped():
 
 def generator_moves_the_critic():
     return game(both=True)
+
+
+def examined(name):
+    report = smokestep.examine(globals()[name])
+    return {
+        "error": report.error,
+        "notes": report.notes,
+        "verdicts": {check: outcome.verdict.value for check, outcome in report.checks.items()},
+        "found": {
+            each.check: [each.severity.value, each.where.path or "", each.cause.code if each.cause else ""]
+            for each in report.findings
+        },
+    }
+
+
+if __name__ == "__main__":
+    for program in sys.argv[1:]:
+        keras.utils.clear_session()
+        print(json.dumps({program: examined(program)}), flush=True)

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 
 from smokestep.backends.gaps import JAX as GAPS
+from smokestep.backends.gaps import KERAS_ON_JAX
 from smokestep.backends.jax import frames, keras, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
@@ -88,8 +89,9 @@ class JaxWorld:
         return describe()
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """What is not judged for JAX."""
-        return GAPS
+        """What is not judged for JAX, and for what Keras does with it."""
+        of_keras = any(trees.is_keras(value) for _, value in self._roots())
+        return {**GAPS, **KERAS_ON_JAX} if of_keras else GAPS
 
     def words(self) -> Sequence[tuple[str, str]]:
         """How findings are worded for JAX."""
