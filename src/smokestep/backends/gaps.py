@@ -87,8 +87,8 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "zero-product": _BEGINNINGS,
 }
 
-KERAS_ON_JAX: Mapping[str, Open | NotApplicable] = {
-    "unregistered-parameter": Open("layers that a model does not track are constants on JAX, and are not told yet"),
+KERAS_ELSEWHERE: Mapping[str, Open | NotApplicable] = {  # on JAX and on torch
+    "unregistered-parameter": Open("layers that a Keras model does not track are told on TensorFlow only, yet"),
 }
 
 _RESTORED = Open("saving and restoring are not tried yet")

@@ -40,7 +40,10 @@ TOLD = {
     "torch": {**FAULTS, **TRAINED_IN_EVAL, **TWICE},
     "jax": {**FAULTS, **TWICE},
 }
-OPEN = {"jax": {"mode_dropout": "trained-in-eval", **dict.fromkeys(UNTRACKED, "unregistered-parameter")}}
+OPEN = {
+    "torch": dict.fromkeys(UNTRACKED, "unregistered-parameter"),
+    "jax": {"mode_dropout": "trained-in-eval", **dict.fromkeys(UNTRACKED, "unregistered-parameter")},
+}
 ASKED = [(backend, name) for backend in TOLD for name in (*HEALTHY, *TOLD[backend], *OPEN.get(backend, ()))]
 LOUD = {"class_numbers_for_one_hot": "must have the same shape"}  # Keras itself raises
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import jax
 
+from smokestep.backends import keras_words
 from smokestep.backends.gaps import JAX as GAPS
-from smokestep.backends.gaps import KERAS_ON_JAX
+from smokestep.backends.gaps import KERAS_ELSEWHERE
 from smokestep.backends.jax import frames, keras, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
@@ -90,12 +91,14 @@ class JaxWorld:
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
         """What is not judged for JAX, and for what Keras does with it."""
-        of_keras = any(trees.is_keras(value) for _, value in self._roots())
-        return {**GAPS, **KERAS_ON_JAX} if of_keras else GAPS
+        return {**GAPS, **KERAS_ELSEWHERE} if self._of_keras() else GAPS
 
     def words(self) -> Sequence[tuple[str, str]]:
-        """How findings are worded for JAX."""
-        return WORDS
+        """How findings are worded for JAX, and for Keras on it."""
+        return (*keras_words.WORDS, *WORDS) if self._of_keras() else WORDS
+
+    def _of_keras(self) -> bool:
+        return any(trees.is_keras(value) for _, value in self._roots())
 
     def _leaves(self) -> dict[tuple[str, ...], trees.Leaf]:
         training = self._training

@@ -232,11 +232,16 @@ def _given_away(recorder: Any) -> Wrap:
 
 
 def _layer(recorder: Any) -> Wrap:
+    """Hears of every layer that runs; one that is applied to a symbolic tensor is only put into a model."""
+
     def wrap(function: Any) -> Any:
+        from keras.src.backend.common.keras_tensor import any_symbolic_tensors
+
         def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
             if recorder.dry is not None and recorder.dry.reply is not None:
                 return recorder.dry.reply(self, function(self, *args, **kwargs))
-            if recorder.tracer.paused or not recorder.is_layer(self) or not tf.executing_eagerly():
+            heard = not recorder.tracer.paused and recorder.is_layer(self) and tf.executing_eagerly()
+            if not heard or any_symbolic_tensors(args, kwargs):
                 return function(self, *args, **kwargs)
             entry = recorder.guarded(recorder.enters, self, args, kwargs)
             try:

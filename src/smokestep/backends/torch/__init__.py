@@ -15,11 +15,14 @@ from typing import Any, TypeAlias
 import torch
 from torch.optim import Optimizer
 
+from smokestep.backends import keras_words
+from smokestep.backends.gaps import KERAS_ELSEWHERE
 from smokestep.backends.keras_objects import own_names
 from smokestep.backends.torch import frames, snapshot, sources
 from smokestep.backends.torch.assembly import Assembly
 from smokestep.backends.torch.calls import Called
 from smokestep.backends.torch.events import listening
+from smokestep.backends.torch.keras import is_layer
 from smokestep.backends.torch.lab import TorchLab
 from smokestep.backends.torch.lab.answers import Answer
 from smokestep.backends.torch.lab.steps import Rerun
@@ -89,12 +92,12 @@ class TorchWorld:
         return describe()
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """None: what cannot be seen of a training is told by the evidence."""
-        return {}
+        """What of Keras is not seen on torch; for torch itself, what cannot be seen is told by the evidence."""
+        return KERAS_ELSEWHERE if _of_keras(self._recorder) else {}
 
     def words(self) -> Sequence[tuple[str, str]]:
-        """None: the findings are written in PyTorch's words."""
-        return ()
+        """None, as the findings are written in PyTorch's words; those of Keras, where its models run."""
+        return keras_words.WORDS if _of_keras(self._recorder) else ()
 
     def _record(self) -> Recording:
         recorder, training = self._recorder, self._training
@@ -207,6 +210,11 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
         yield TorchWorld(training, recorder, steps, changes, factory)
 
 
+def _of_keras(recorder: Recorder) -> bool:
+    """Whether a model of Keras ran."""
+    return any(map(is_layer, recorder.running.roots.values()))
+
+
 class TorchLive:
     """A watch over the user's own loop."""
 
@@ -244,12 +252,12 @@ class TorchLive:
         return describe()
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """None: what cannot be seen of a training is told by the evidence."""
-        return {}
+        """What of Keras is not seen on torch; for torch itself, what cannot be seen is told by the evidence."""
+        return KERAS_ELSEWHERE if _of_keras(self.recorder) else {}
 
     def words(self) -> Sequence[tuple[str, str]]:
-        """None: the findings are written in PyTorch's words."""
-        return ()
+        """None, as the findings are written in PyTorch's words; those of Keras, where its models run."""
+        return keras_words.WORDS if _of_keras(self.recorder) else ()
 
 
 def _adopt(recorder: Recorder, around: list[Optimizer]) -> None:
