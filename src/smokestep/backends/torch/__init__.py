@@ -22,7 +22,6 @@ from smokestep.backends.torch import frames, snapshot, sources
 from smokestep.backends.torch.assembly import Assembly
 from smokestep.backends.torch.calls import Called
 from smokestep.backends.torch.events import listening
-from smokestep.backends.torch.keras import is_layer
 from smokestep.backends.torch.lab import TorchLab
 from smokestep.backends.torch.lab.answers import Answer
 from smokestep.backends.torch.lab.steps import Rerun
@@ -93,11 +92,11 @@ class TorchWorld:
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
         """What of Keras is not seen on torch; for torch itself, what cannot be seen is told by the evidence."""
-        return KERAS_ELSEWHERE if _of_keras(self._recorder) else {}
+        return KERAS_ELSEWHERE if self._recorder.running.of_keras else {}
 
     def words(self) -> Sequence[tuple[str, str]]:
         """None, as the findings are written in PyTorch's words; those of Keras, where its models run."""
-        return keras_words.WORDS if _of_keras(self._recorder) else ()
+        return keras_words.WORDS if self._recorder.running.of_keras else ()
 
     def _record(self) -> Recording:
         recorder, training = self._recorder, self._training
@@ -210,11 +209,6 @@ def open_world(subject: Training | Callable[[], Training], *, seed: int, steps: 
         yield TorchWorld(training, recorder, steps, changes, factory)
 
 
-def _of_keras(recorder: Recorder) -> bool:
-    """Whether a model of Keras ran."""
-    return any(map(is_layer, recorder.running.roots.values()))
-
-
 class TorchLive:
     """A watch over the user's own loop."""
 
@@ -253,11 +247,11 @@ class TorchLive:
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
         """What of Keras is not seen on torch; for torch itself, what cannot be seen is told by the evidence."""
-        return KERAS_ELSEWHERE if _of_keras(self.recorder) else {}
+        return KERAS_ELSEWHERE if self.recorder.running.of_keras else {}
 
     def words(self) -> Sequence[tuple[str, str]]:
         """None, as the findings are written in PyTorch's words; those of Keras, where its models run."""
-        return keras_words.WORDS if _of_keras(self.recorder) else ()
+        return keras_words.WORDS if self.recorder.running.of_keras else ()
 
 
 def _adopt(recorder: Recorder, around: list[Optimizer]) -> None:

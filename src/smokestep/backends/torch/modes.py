@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -217,7 +218,7 @@ class ModeLog:
         model_of: Callable[[str], str],
         reached: Callable[[int, int], bool],
         installed: Callable[[type], bool],
-        named: Mapping[int, str],
+        named: Mapping[int, str] = MappingProxyType({}),
     ) -> Modes:
         """The evidence. Modules without a path (replicas, throw-aways) are left out."""
         count = max(self._steps, default=-1) + 1
