@@ -1,14 +1,15 @@
 """Measures what examining costs on JAX and on Keras: `python -m bench.frameworks jax` (or `keras`).
 
-A step is compiled there, and examined without compilation: so the whole examination is set against three first steps,
-which a script pays as well, and against three later ones. `--write` renews the page.
+A step is compiled there at its first call. So the first examination in a process, which compiles what it tries, is set
+against three first steps, which a script pays as well, and later ones against three later steps. `--write` renews the
+page.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,10 +18,25 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.__main__ import ROOT, machine
+from bench.__main__ import ROOT, child, machine
 from bench.other_models import TRAININGS
 
 PAGES = {"jax": "JAX", "keras": "Keras on TensorFlow"}
+HEAD = (
+    "training",
+    "parameters",
+    "3 first steps, compiling",
+    "first `examine`",
+    "ratio",
+    "3 later steps",
+    "later `examine`",
+    "ratio",
+    "in processor time",
+    "peak of the steps",
+    "of `examine`",
+    "the script, 3 steps",
+    "under `smokestep run`",
+)
 
 
 def steps(training: Any, count: int) -> Callable[[], None]:
@@ -47,81 +63,136 @@ def wait(tree: Any) -> None:
     jax.block_until_ready(tree)
 
 
-def seconds(run: Callable[[], Any]) -> float:
-    """How long a call takes."""
-    started = time.perf_counter()
+def timed(run: Callable[[], Any]) -> tuple[float, float]:
+    """Wall and processor seconds of a call."""
+    wall, processor = time.perf_counter(), time.process_time()
     run()
-    return time.perf_counter() - started
+    return time.perf_counter() - wall, time.process_time() - processor
 
 
 def costs(framework: str, name: str, repeats: int) -> dict[str, Any]:
-    """One training, in this process: three first steps, then three later ones and the whole examination in turn."""
+    """One training, in this process: three first steps, a first examination, then steps and examinations in turn."""
     import smokestep
 
     build = TRAININGS[framework][name]
     run = steps(build(), 3)
-    first = seconds(run)
-    report = smokestep.examine(build)
+    first, _ = timed(run)
+    reports: list[Any] = []
+    fresh, _ = timed(lambda: reports.append(smokestep.examine(build)))
+    (report,) = reports
     assert report.error is None and not report.findings, report
+    run()  # what the framework compiles anew after its first examination
     later, examined = [], []
     for _ in range(repeats):
-        later.append(seconds(run))
-        examined.append(seconds(lambda: smokestep.examine(build)))
-    ratios = [one / other for one, other in zip(examined, later, strict=True)]
+        later.append(timed(run))
+        examined.append(timed(lambda: smokestep.examine(build)))
+    pairs = list(zip(examined, later, strict=True))
     return {
-        "training": name,
         "parameters": sum(report.training.models.values()),
         "first": first,
-        "later": median(later),
-        "examined": median(examined),
-        "to first": median(examined) / first,
-        "to later": median(ratios),
+        "fresh": fresh,
+        "later": median(wall for wall, _ in later),
+        "examined": median(wall for wall, _ in examined),
+        "to first": fresh / first,
+        "to later": median(one[0] / other[0] for one, other in pairs),
+        "in processor time": median(one[1] / other[1] for one, other in pairs),
     }
+
+
+def alone(framework: str, name: str, what: str) -> None:
+    """One run in this process: `steps`, as a script would make them, or `examine`."""
+    build = TRAININGS[framework][name]
+    if what == "steps":
+        steps(build(), 3)()
+    else:
+        import smokestep
+
+        smokestep.examine(build)
+
+
+def measured(framework: str, name: str, repeats: int) -> dict[str, Any]:
+    """Everything about one training, each measurement in a process of its own."""
+    ours = ("-m", "bench.frameworks", framework, "--one", name)
+    row: dict[str, Any] = json.loads(child(*ours, "--repeats", str(repeats))[0].splitlines()[-1])
+    row["training"] = name
+    row["peak"] = child(*ours, "--alone", "steps")[2]
+    row["memory"] = (child(*ours, "--alone", "examine")[2] - 4 * row["parameters"]) / row["peak"]
+    script, watched = [], []
+    for _ in range(max(3, repeats // 2)):
+        script.append(child(*ours, "--alone", "steps")[1])
+        watched.append(child("-m", "smokestep", "run", "--quiet", *ours, "--alone", "steps")[1])
+    row["script"], row["watched"] = median(script), median(watched)
+    print(f"  {name}: done", file=sys.stderr, flush=True)
+    return row
 
 
 def table(framework: str, rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown."""
     on = machine()
-    package = "jax" if framework == "jax" else "tensorflow"
+    package = "jax" if framework == "jax" else "tensorflow-cpu"
     lines = [
-        f"## {PAGES[framework]}",
+        f"# What it costs: {PAGES[framework]}",
         "",
         f"{on['threads']} of {on['cores']} cores ({on['processor']}), {on['memory']}; Python {on['python']}, "
         f"{package} {version(package)}, smokestep {on['smokestep']}; {on['date']}. Load when it ended: {on['load']}.",
         "",
-        "| training | parameters | 3 first steps, compiling | 3 later steps | whole `examine` | to first | to later |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        f"| {' | '.join(HEAD)} |",
+        f"|---|{'--:|' * (len(HEAD) - 1)}",
     ]
     for row in rows:
-        cells = [f"{row['parameters'] / 1e6:.2f} M", *(f"{row[key]:.2f} s" for key in ("first", "later", "examined"))]
-        cells += [f"{row['to first']:.2f} ×", f"{row['to later']:.1f} ×"]
-        lines.append(f"| {row['training']} | {' | '.join(cells)} |")
+        cells = [
+            row["training"],
+            f"{row['parameters'] / 1e6:.2f} M",
+            f"{row['first']:.2f} s",
+            f"{row['fresh']:.2f} s",
+            f"{row['to first']:.1f} ×",
+            f"{row['later']:.2f} s",
+            f"{row['examined']:.2f} s",
+            f"{row['to later']:.1f} ×",
+            f"{row['in processor time']:.1f} ×",
+            f"{row['peak'] / 2**20:.0f} MiB",
+            f"{row['memory']:.2f} ×",
+            f"{row['script']:.2f} s",
+            f"{row['watched'] / row['script']:.2f} ×",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "A step is compiled at its first call, and a function that builds a training makes a new step each time. So "
+        'the first `examine` of a process is set against the three first steps of a script, and a "later" one, for '
+        "which the framework has compiled most of its own functions, against three steps that are compiled already: "
+        "the ratio is the median of repetitions taken in turn in one process. Memory is the peak resident size of a "
+        "process of its own, imports included, less one copy of the parameters, against that of the plain steps. The "
+        "script's times are those of whole processes, imports included.",
+        "",
+        f"To repeat: `make bench-{framework}`.",
+    ]
     return "\n".join([*lines, ""])
 
 
 def main() -> None:
-    """Measure every training of a framework, each in a process of its own."""
+    """Measure every training of a framework."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("framework", choices=sorted(PAGES))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--one", default="", help="measure this training in this process, and print its row as JSON")
+    parser.add_argument("--alone", default="", choices=("steps", "examine"), help="only run that training so")
     parser.add_argument("--write", action="store_true", help="also renew docs/bench-FRAMEWORK.md")
     arguments = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", str(os.cpu_count() or 1))
+    if arguments.alone:
+        alone(arguments.framework, arguments.one, arguments.alone)
+        return
     if arguments.one:
         print(json.dumps(costs(arguments.framework, arguments.one, arguments.repeats)))
         return
-    rows = []
-    for name in TRAININGS[arguments.framework]:
-        command = [sys.executable, "-m", "bench.frameworks", arguments.framework, "--one", name]
-        done = subprocess.run(
-            [*command, "--repeats", str(arguments.repeats)], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT
-        )
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
-    text = table(arguments.framework, rows)
+    text = table(
+        arguments.framework,
+        [measured(arguments.framework, name, arguments.repeats) for name in TRAININGS[arguments.framework]],
+    )
     print(text)
     if arguments.write:
-        head = f"# What it costs: {PAGES[arguments.framework]}\n\n"
-        Path(ROOT / "docs" / f"bench-{arguments.framework}.md").write_text(head + text.partition("\n\n")[2])
+        Path(ROOT / "docs" / f"bench-{arguments.framework}.md").write_text(text)
 
 
 if __name__ == "__main__":
