@@ -79,7 +79,10 @@ def _asked(recorder: Any) -> Iterator[None]:
     def ask(variable: Any) -> Any:
         if not recorder.tracer.paused and os.path.basename(sys._getframe(1).f_code.co_filename).startswith("gen_"):
             recorder.places.asked.append(variable)
-        return variable.__dict__["_trainable"]
+        try:
+            return variable.__dict__["_trainable"]
+        except KeyError:
+            raise AttributeError("_trainable") from None
 
     def say(variable: Any, value: Any) -> None:
         variable.__dict__["_trainable"] = value
