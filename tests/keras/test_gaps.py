@@ -8,7 +8,7 @@ import pytest
 from tests.keras.cases import ZOO, factory
 
 import smokestep
-from smokestep.backends.gaps import SESSIONS, TENSORFLOW
+from smokestep.backends.gaps import KERAS_ELSEWHERE, SESSIONS, TENSORFLOW
 from smokestep.checks import load as checks
 from smokestep.findings import Open
 
@@ -29,7 +29,7 @@ def test_a_gap_has_its_verdict(entry: str, name: str) -> None:
     assert outcome.reason == TENSORFLOW[name].reason
 
 
-@pytest.mark.parametrize("table", [TENSORFLOW, SESSIONS])
+@pytest.mark.parametrize("table", [TENSORFLOW, SESSIONS, KERAS_ELSEWHERE])
 def test_a_gap_is_about_a_check_and_in_its_place(table: dict[str, Open]) -> None:
     assert set(table) - {each.name for each in checks()} == set()
     assert list(table) == sorted(table)

@@ -27,10 +27,8 @@ from smokestep.findings import Open
 CHECKS = {each.name: each for each in checks()}
 APPLIES = tomllib.loads((PAGES / "applies.toml").read_text(encoding="utf-8"))
 JUDGED = [name for name in EXAMPLES if name not in GAPS]
-UNSURE = {
-    "detached-loss",
-    "no-step",
-}  # defects as a rule; of one term, or of gradients that a list may keep, suspicions
+# defects as a rule; suspicions of one term, of gradients that a list may keep, and of a mode chosen in each call
+UNSURE = {"detached-loss", "no-step", "trained-in-eval"}
 
 
 @functools.cache

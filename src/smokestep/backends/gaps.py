@@ -47,6 +47,10 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "unshuffled-data": _LOADERS,
 }
 
+KERAS_ELSEWHERE: Mapping[str, Open | NotApplicable] = {  # on JAX and on torch
+    "unregistered-parameter": Open("layers that a Keras model does not track are told on TensorFlow only, yet"),
+}
+
 _RESTORED = Open("saving and restoring are not tried yet")
 
 TENSORFLOW: Mapping[str, Open | NotApplicable] = {

@@ -22,6 +22,7 @@ from smokestep.report import Report, Subject
 
 keras: Any = import_module("keras")
 TOO_FEW = "on JAX, what a batch changed is known when the next one begins, and there was none: nothing was judged"
+NONE = "no batch was trained on: nothing was judged"
 
 
 class Watch(keras.callbacks.Callback):  # type: ignore[misc]
@@ -97,9 +98,11 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc]
     def _finish(self, error: BaseException | None = None) -> None:
         calm = error is None or isinstance(error, Exception)
         try:
-            if keras.config.backend() == "jax" and (error is not None or self._batches < 2):
+            late = keras.config.backend() == "jax" and (error is not None or self._batches < 2)
+            if late or (error is None and not self._batches):
+                note = TOO_FEW if late and self._batches else NONE
                 report = Report(
-                    Verdict.OPEN, training=self._subject, notes=(TOO_FEW,), versions=facts.versions(self._live)
+                    Verdict.OPEN, training=self._subject, notes=(note,), versions=facts.versions(self._live)
                 )
             else:
                 report = judge(

@@ -87,3 +87,19 @@ def test_gradients_that_are_gathered_are_no_update():
     model.compile(keras.optimizers.Adam(gradient_accumulation_steps=4), "mse")
     batch = (INPUTS, INPUTS[:, :1])
     assert not smokestep.examine(smokestep.Training(lambda pair: model.train_on_batch(*pair), batch)).findings
+
+
+@pytest.mark.filterwarnings("ignore")  # Keras says of no data that there are none
+def test_a_fit_without_a_batch_is_not_judged(capsys):
+    model, watch = compiled(layers.Dense(2, activation="softmax")), Watch()
+    model.fit(tf.data.Dataset.from_tensor_slices((INPUTS, LABELS)).batch(8).take(0), verbose=0, callbacks=[watch])
+    assert watch.report.verdict.value == "open"
+    assert "no batch was trained on" in capsys.readouterr().out
+
+
+def test_a_model_that_is_not_compiled_is_refused_by_keras():
+    model, watch = keras.Sequential([layers.Input((3,)), layers.Dense(1)]), Watch(show=None)
+    with pytest.raises(ValueError, match="compile"):
+        model.fit(INPUTS, INPUTS[:, :1], verbose=0, callbacks=[watch])
+    assert watch.report is None
+    assert not tf.config.functions_run_eagerly()

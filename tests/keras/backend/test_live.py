@@ -66,3 +66,28 @@ def test_an_unmodified_script_is_stopped_and_reported(tmp_path):
     )
     assert "missing-log-softmax" in told.stdout, told.stdout + told.stderr
     assert "train.py" in told.stdout
+
+
+def test_a_layer_left_out_of_a_model_is_told_in_a_script(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import numpy as np
+            import keras
+            from keras import layers
+
+            inputs = keras.Input((3,))
+            hidden = layers.Dense(8, activation="relu")(inputs)
+            hidden = layers.Dense(4, activation="relu")(inputs)
+            model = keras.Model(inputs, layers.Dense(1)(hidden))
+            model.compile("adam", "mse")
+            model.fit(np.random.normal(size=(64, 3)), np.random.normal(size=(64, 1)), batch_size=8, verbose=0)
+            """
+        )
+    )
+    told = subprocess.run(
+        [sys.executable, "-m", "smokestep", "run", str(script)], capture_output=True, text=True, check=False
+    )
+    assert "dead-branch" in told.stdout, told.stdout + told.stderr
+    assert 'layers.Dense(8, activation="relu")(inputs)' in told.stdout

@@ -13,7 +13,7 @@ import pytest
 HEALTHY = ("healthy", "healthy_fit", "frozen", "gathered")
 FAULTS = {
     "dead": ("dead-branch", "hidden = self.first(image)"),
-    "one_unit": ("constant-loss", "model.train_on_batch"),
+    "one_unit": ("single-logit", "model.train_on_batch"),
 }
 
 

@@ -14,7 +14,9 @@ from typing import Any
 
 import jax
 
+from smokestep.backends import keras_words
 from smokestep.backends.gaps import JAX as GAPS
+from smokestep.backends.gaps import KERAS_ELSEWHERE
 from smokestep.backends.jax import frames, keras, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
@@ -94,13 +96,17 @@ class JaxWorld:
         return describe()
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """What is not judged for JAX, and of this training."""
+        """What is not judged for JAX, for what Keras does with it, and of this training."""
         why = statistics.untried(Kept(self._training, self._state))
-        return {**GAPS, **self._unread, **({"evaluation-updates": why} if why is not None else {})}
+        keras = KERAS_ELSEWHERE if self._of_keras() else {}
+        return {**GAPS, **keras, **self._unread, **({"evaluation-updates": why} if why is not None else {})}
 
     def words(self) -> Sequence[tuple[str, str]]:
-        """How findings are worded for JAX."""
-        return WORDS
+        """How findings are worded for JAX, and for Keras on it."""
+        return (*keras_words.WORDS, *WORDS) if self._of_keras() else WORDS
+
+    def _of_keras(self) -> bool:
+        return any(trees.is_keras(value) for _, value in self._roots())
 
     def _leaves(self) -> dict[tuple[str, ...], trees.Leaf]:
         training = self._training
@@ -108,9 +114,11 @@ class JaxWorld:
         arrays: set[int] = set()
         roots = self._roots()
         given = len(roots) - len(self.holders)
+        called = keras.called(value for _, value in roots)
         for position, (root, value) in enumerate(roots):
             for leaf in trees.leaves(value, root):
-                leaf = replace(leaf, given=position < given)
+                holder, name = called.get(id(leaf.value), (None, ""))
+                leaf = replace(leaf, given=position < given, holder=holder, called=name)
                 if id(leaf.value) not in arrays or leaf.path in found:
                     arrays.add(id(leaf.value))
                     found.setdefault(leaf.path, leaf)

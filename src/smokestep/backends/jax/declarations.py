@@ -21,6 +21,7 @@ def resolve(
     everything = set(known.values())
     found: set[str] = set()
     by_array = {id(leaf.value): known[path] for path, leaf in leaves.items() if path in known}
+    by_holder = {id(leaf.holder): known[path] for path, leaf in leaves.items() if path in known}
     for thing in things:
         if isinstance(thing, str):
             parts = tuple(thing.split("."))
@@ -34,6 +35,7 @@ def resolve(
             found |= hit
             continue
         mine = [by_array[id(leaf.value)] for leaf in trees.leaves(thing) if id(leaf.value) in by_array]
+        mine += [by_holder[id(each)] for each in getattr(thing, "variables", ()) if id(each) in by_holder]
         if not mine:
             raise ConfigError(
                 f"{word}: expected a name, a pattern, or an array, tree or module of this training, "

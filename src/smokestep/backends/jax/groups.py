@@ -15,6 +15,7 @@ from smokestep.backends.jax.sketch import MARKERS, Plain, Sketch, Step
 UPDATES = frozenset("update update_fn apply_updates".split())
 PROMOTES = frozenset("promote_shapes promote_args promote_args_inexact ufunc.__call__".split())
 KERAS = "keras/src/optimizers/base_optimizer.py"
+NORMALISING = frozenset("log_softmax log_sigmoid softplus".split())
 REDUCTIONS = frozenset("reduce_sum reduce_max reduce_min reduce_prod argmax argmin cumsum".split())
 
 
@@ -145,6 +146,8 @@ def _name(group: Group, sketch: Sketch) -> None:
     step = group.steps[0]
     if group.kind == "loss" and any(map(mapped, group.steps)):
         group.args["vmap"] = True
+    if group.label in vocabulary.KERAS_LOSSES and group.kind == "loss" and any(map(_of_scores, group.steps)):
+        group.name = vocabulary.OF_SCORES[group.name]
     if group.name in ("conv", "conv_transpose"):
         group.name += f"{max(len(sketch.avals[group.makes[0]].shape) - 2, 1)}d"
     if group.name == "conv_general_dilated":
@@ -189,6 +192,11 @@ def _name(group: Group, sketch: Sketch) -> None:
         group.args["is_causal"] = bool(step.params.get("is_causal"))
     if group.name == "permute" and isinstance(step.params.get("permutation"), tuple):
         group.args["dims"] = step.params["permutation"]
+
+
+def _of_scores(step: Step) -> bool:
+    """Whether Keras takes what its loss is given for scores: it normalises them itself."""
+    return step.name in NORMALISING or any(frame.function in NORMALISING for frame in step.path)
 
 
 def _number(value: Any) -> bool | int | float | None:

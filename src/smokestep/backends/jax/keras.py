@@ -5,7 +5,7 @@ Nothing of Keras is imported here. A variable holds one array at a time, so what
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 STATISTICS = ("moving_mean", "moving_variance")
@@ -46,6 +46,12 @@ def variables(value: Any) -> Iterator[tuple[str, str, Any, bool]]:
         name = each.path.rpartition("/")[2]
         owner = next((o for key, o in owners.items() if name.startswith(f"{key}_")), None)
         yield shown(owner, value) if owner is not None else name, "optimizer", each, True
+
+
+def called(roots: Iterable[Any]) -> dict[int, tuple[Any, str]]:
+    """The variables of models and their names, by the array that each holds: a state may be made of these."""
+    own = [(each, model) for model in roots if is_model(model) for each in model.variables]
+    return {id(each._value): (each, shown(each, model)) for each, model in own if each._value is not None}
 
 
 def shown(variable: Any, model: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,12 @@ import numpy as np
 from smokestep.backends.jax.cells import Cell, Made, Turn
 from smokestep.backends.jax.crossed import Crossed, crossed
 from smokestep.backends.jax.sides import sides
+from smokestep.backends.jax.vocabulary import KERAS_LOSSES, OF_SCORES
 from smokestep.evidence.flow import Graph
 from smokestep.evidence.losses import LossCall, Operand
 from smokestep.evidence.origins import bare, maker_of, normalised_along, signs
 
+EPSILON, TOLERANCE = 1e-7, 1e-3  # by which Keras keeps probabilities from 0 and 1; by which they may be rounded over 1
 CLASSED = frozenset({"cross_entropy", "nll_loss"})
 
 
@@ -61,12 +64,16 @@ def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: 
     along = len(prediction.shape) - 1 if prediction.shape else None
     if op.args.get("vmap") and target is not None and op.name not in CLASSED:  # a row is compared with a row
         target = replace(target, shape=prediction.shape)
+    given = _operand(prediction, graph, along if op.name in (*CLASSED, "kl_div") else None)
+    scores = False
+    if op.label in KERAS_LOSSES and op.name in OF_SCORES:
+        given, scores = _of_probabilities(given, classes is not None)
     made, reduction = reduced(op.makes[0], graph)
     loss = _number(turn.cells[made])
     return LossCall(
         step=turn.step,
-        name=op.name,
-        prediction=_operand(prediction, graph, along if op.name in (*CLASSED, "kl_div") else None),
+        name="nll_loss" if scores else op.name,
+        prediction=given,
         target=_operand(target, graph, along if target.shape == prediction.shape and op.name in CLASSED else None, True)
         if target is not None
         else None,
@@ -74,7 +81,7 @@ def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: 
         loss=loss,
         line=line,
         caller=own[0] if own else line,
-        module=op.module,
+        module="" if op.label in KERAS_LOSSES else op.module,  # Keras puts each in a scope of its name
         reduction=reduction,
         classes=classes,
         class_dim=along if classes is not None else None,
@@ -84,6 +91,19 @@ def _told(op: Made, turn: Turn, graph: Graph, needed: frozenset[int], entering: 
         grad=op.grad,
         sign=entering.get(made),
     )
+
+
+def _of_probabilities(given: Operand, classed: bool) -> tuple[Operand, bool]:
+    """What Keras takes the logarithm of, told by its logarithms; and whether it is scores, of which there are none."""
+    low, high = given.low, given.high
+    if low is None or high is None:
+        return given, False
+    if low < 0 or (high > 1 + TOLERANCE and not classed):
+        return replace(given, high=max(abs(low), high), rows=None, exp_rows=None), True
+    if not classed:
+        return given, False
+    low, high = math.log(max(low, EPSILON)), min(0.0, math.log(max(high, EPSILON)))  # Keras divides by the sum
+    return replace(given, low=low, high=high, exp_rows=(1.0, 1.0)), False
 
 
 def reduced(value: int, graph: Graph) -> tuple[int, str]:

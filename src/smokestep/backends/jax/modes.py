@@ -17,6 +17,7 @@ from smokestep.evidence.flow import Graph
 from smokestep.evidence.modes import Layer, Modes, ModuleKind, Run
 
 Path = tuple[str, ...]
+PAIR = 2  # mean and variance: what a normalization reads besides, and nothing trains, is a scale or a shift kept frozen
 KINDS: Mapping[str, ModuleKind] = {
     "batch_norm": "batch_norm",
     "layer_norm": "layer_norm",
@@ -56,6 +57,7 @@ def evidence(turns: Sequence[Turn], graphs: Sequence[Graph], names: Any, leaves:
             )
             if path in layers:
                 continue
+            frozen = buffers[PAIR:] if statistics else ()
             beside = [each for each in names.statistics.values() if path and each.startswith(f"{path}.")]
             buffers = tuple(dict.fromkeys((*buffers, *beside)))
             layers[path] = Layer(
@@ -66,7 +68,7 @@ def evidence(turns: Sequence[Turn], graphs: Sequence[Graph], names: Any, leaves:
                 moved=tuple(_moved(each, names, buffers) for each in turns) if statistics else (),
                 seen=_seen(turns[0], names, buffers) if statistics else None,
                 momentum=1.0 - float(past) if isinstance(past := op.args.get("weight of the past"), float) else None,
-                affine=params,
+                affine=(*params, *frozen),
                 trainable=tuple(value.name for value in own if value.kind == "parameter" and value.requires_grad),
                 statistics_names=buffers,
             )

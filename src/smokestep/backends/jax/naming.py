@@ -145,15 +145,17 @@ def named(leaves: Mapping[Path, trees.Leaf], chosen: Mapping[Path, str], held: I
     ordered = [path for path in leaves if path in wanted]
     tops = _tops(ordered, list(roots))
     parameters = {path: _short(path, tops) for path in ordered}
-    parameters = _distinct(parameters)
+    parameters = _distinct({path: leaves[path].called or name for path, name in parameters.items()})
     aside = [path for path, leaf in leaves.items() if leaf.role == "statistic"]
     beside = {path: any(path[: len(top)] == top for top in tops if top) for path in aside}
-    return Names(parameters, {path: _short(path, tops) if beside[path] else _apart(path) for path in aside})
+    statistics = {path: _short(path, tops) if beside[path] else _apart(path) for path in aside}
+    return Names(parameters, {path: leaves[path].called or name for path, name in statistics.items()})
 
 
 def _apart(path: Path) -> str:
     """The name of a running statistic that lies in a tree of its own."""
-    return ".".join(part for part in path if part not in PLAIN and part not in trees.STATISTICS and not _index(part))
+    parts = (part for part in path if part not in PLAIN and part not in trees.STATISTICS and not _index(part))
+    return ".".join(parts) or ".".join(path)
 
 
 def _root(path: Path, leaves: Mapping[Path, trees.Leaf]) -> Path:

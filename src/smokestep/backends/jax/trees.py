@@ -46,6 +46,8 @@ class Leaf:
     role: Role = "leaf"
     within: tuple[str, ...] = ()
     top: tuple[str, ...] = ()  # the path of the outermost optimizer state it lies in
+    holder: Any = None  # the variable of Keras that it was taken from, and what that is called
+    called: str = ""
     given: bool = True  # it is in what the training declares, and was not only found where its step looks
 
 

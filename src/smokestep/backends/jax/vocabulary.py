@@ -145,6 +145,19 @@ LOSSES = {
     "ctc_loss": "ctc_loss_with_logits",  # torch's is given log-probabilities
     "triplet_margin_loss": "triplet_margin_loss",
 }
+# Of Keras: layers by the method that runs them, and the losses that its backend computes by one function each.
+KERAS_LAYERS = {
+    "BatchNormalization": "batch_norm",
+    "LayerNormalization": "layer_norm",
+    "RMSNormalization": "rms_norm",
+    "GroupNormalization": "group_norm",
+}
+KERAS_LOSSES = {
+    "categorical_crossentropy": "nll_loss",
+    "sparse_categorical_crossentropy": "nll_loss",
+    "binary_crossentropy": "binary_cross_entropy",
+}
+OF_SCORES = {"nll_loss": "cross_entropy", "binary_cross_entropy": "binary_cross_entropy_with_logits"}
 POOLS = {"max_pool": "max_pool2d", "avg_pool": "avg_pool2d", "min_pool": "max_pool2d"}
 INNER = frozenset("deferring_binary_op meth op reducer wrapper array_methods".split())
 
@@ -154,7 +167,7 @@ def named(calls: Path) -> tuple[str, str, Frame | None]:
 
     `calls` begins at the user's line. `kind`: "layer", "loss", "function", or "" if no frame says anything.
     """
-    for frame in calls:
+    for number, frame in enumerate(calls):
         place = library(frame.file)
         name = frame.function.replace("<locals>.", "")
         parts = name.split(".")
@@ -165,6 +178,16 @@ def named(calls: Path) -> tuple[str, str, Frame | None]:
                 return POOLS[parts[0]], "layer", frame
             if "attention" in place and parts[0] == "dot_product_attention":
                 continue
+        elif place == "keras/src/layers/core/dense.py":
+            inner = calls[number + 1] if number + 1 < len(calls) else frame  # its activation is another operation
+            if name == "Dense.call" and inner.function in ("matmul", "add"):
+                return "linear", "layer", frame
+        elif place.startswith("keras/src/layers/normalization/"):
+            if len(parts) == 2 and parts[1] == "call" and parts[0] in KERAS_LAYERS:
+                return KERAS_LAYERS[parts[0]], "layer", frame
+        elif place == "keras/src/backend/jax/nn.py":
+            if parts[0] in KERAS_LOSSES:
+                return KERAS_LOSSES[parts[0]], "loss", frame
         elif place.startswith("optax/losses/"):
             if parts[0] in LOSSES:
                 return LOSSES[parts[0]], "loss", frame

@@ -223,6 +223,12 @@ class Assembly:
         ran = None if owner is None else id(owner) in self.recorder.running.ran[step]
         return None if ran and defined_in(type(owner)) is not None else ran
 
+    def _built(self, variable: Any, layer: Any) -> tuple[str, int] | None:
+        """The line that built a layer; of a variable in one of the user's own that ran, the line that made it there."""
+        ran = id(layer) in self.recorder.running.layers and id(layer) in self.models.paths
+        made = self.recorder.places.made(variable, layer) if ran else None
+        return made or self.recorder.built.get(id(layer), (None, None))[1]
+
     def _parameters(self, movements: Sequence[Movement]) -> tuple[Parameter, ...]:
         recorder = self.recorder
         got = {move.parameter for move in movements if move.received}
@@ -239,7 +245,7 @@ class Assembly:
                 continue
             name, layer, stray = self.names[id(variable)], self.models.owner.get(id(variable)), None
             stray = self.stray.get(id(variable))
-            built = frames.line_of(recorder.built.get(id(layer), (None, None))[1]) if layer is not None else None
+            built = frames.line_of(self._built(variable, layer))
             top = self.models.top_of.get(id(layer), "") or (self.models.top_of.get(id(stray[1]), "") if stray else "")
             kind = type(layer) if layer is not None else type(None)
             trains = recorder.places.trainable(place)

@@ -5,6 +5,7 @@ Every hook is taken out again when the block ends, and what it wraps runs as eve
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ def listening(recorder: Any) -> Iterator[None]:
                     stack.enter_context(_patched(owner, name, wrap))
 
         patch(patches)
+        stack.enter_context(_asked(recorder))
         for module, owner, name, wrap in _keras(recorder):
             late = partial(_late, patch, module, owner, name, wrap)
             if imported(module):
@@ -67,6 +69,34 @@ def _patched(owner: Any, name: str, wrap: Wrap) -> Iterator[None]:
         yield
     finally:
         setattr(owner, name, before)
+
+
+@contextmanager
+def _asked(recorder: Any) -> Iterator[None]:
+    """Hears which variables are asked whether they train by the functions generated for each operation, which read
+    those that they are given without telling of it."""
+
+    def ask(variable: Any) -> Any:
+        if not recorder.tracer.paused and os.path.basename(sys._getframe(1).f_code.co_filename).startswith("gen_"):
+            recorder.places.asked.append(variable)
+        try:
+            return variable.__dict__["_trainable"]
+        except KeyError:
+            raise AttributeError("_trainable") from None
+
+    def say(variable: Any, value: Any) -> None:
+        variable.__dict__["_trainable"] = value
+
+    owner = resource_variable_ops.BaseResourceVariable
+    before = vars(owner).get("_trainable")  # of a watch around this one
+    owner._trainable = property(ask, say)
+    try:
+        yield
+    finally:
+        if before is None:
+            del owner._trainable
+        else:
+            owner._trainable = before
 
 
 def _late(patch: Any, module: str, owner: str, name: str, wrap: Wrap) -> None:
@@ -146,6 +176,7 @@ def _made(recorder: Any) -> Wrap:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             function(self, *args, **kwargs)
             recorder.places.know(self)
+            recorder.places.born(self, frames.user_frame(1))
 
         return __init__
 
@@ -204,11 +235,16 @@ def _given_away(recorder: Any) -> Wrap:
 
 
 def _layer(recorder: Any) -> Wrap:
+    """Hears of every layer that runs; one that is applied to a symbolic tensor is only put into a model."""
+
     def wrap(function: Any) -> Any:
+        from keras.src.backend.common.keras_tensor import any_symbolic_tensors
+
         def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
             if recorder.dry is not None and recorder.dry.reply is not None:
                 return recorder.dry.reply(self, function(self, *args, **kwargs))
-            if recorder.tracer.paused or not recorder.is_layer(self) or not tf.executing_eagerly():
+            heard = not recorder.tracer.paused and recorder.is_layer(self) and tf.executing_eagerly()
+            if not heard or any_symbolic_tensors(args, kwargs):
                 return function(self, *args, **kwargs)
             entry = recorder.guarded(recorder.enters, self, args, kwargs)
             try:

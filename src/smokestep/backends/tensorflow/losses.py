@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smokestep.backends.tensorflow import composites, frames
+from smokestep.backends.tensorflow import composites, frames, functional_norms
 from smokestep.backends.tensorflow.trace import RawOp, array_of, dtype_of
 from smokestep.evidence.flow import Graph
 from smokestep.evidence.losses import LossCall, Operand
@@ -76,6 +76,8 @@ class LossLog:
             op.args["p"] = float(rate) if isinstance(rate, (int, float)) else 0.5
             if layer is None:
                 self.recorder.running.dropped(op)
+        elif names[0] == "batch_norm" and "self" not in within[0].f_locals:
+            functional_norms.heard(self.recorder, op, dict(within[0].f_locals))
         elif names[0] in ("softmax", "log_softmax"):
             axis = within[0].f_locals.get("axis", -1)
             op.args["dim"] = axis if isinstance(axis, int) else -1

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from smokestep.backends.tensorflow import frames
+from smokestep.backends.keras_objects import kind_by_class
+from smokestep.backends.tensorflow import frames, functional_norms
 from smokestep.backends.tensorflow.naming import installed
-from smokestep.backends.tensorflow.running import DROPOUTS, MOVING, NORMS
+from smokestep.backends.tensorflow.running import MOVING
 from smokestep.backends.tensorflow.sources import asks_mode
 from smokestep.evidence.modes import FunctionalDropout, Layer, Modes, ModuleKind, Run
 
@@ -20,7 +21,7 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
     layers: list[Layer] = []
     kept: dict[int, str] = {}
     for key, layer in running.layers.items():
-        kind = kind_of(layer)
+        kind = kind_by_class(type(layer))
         if kind is None:
             if key not in running.roots:
                 continue
@@ -33,7 +34,7 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
 
     def reached(run: Any) -> bool:
         """Whether it leads to the loss; a dropout that is off leaves no operation: it does if its model does."""
-        if run.training or kind_of(run.layer) != "dropout":
+        if run.training or kind_by_class(type(run.layer)) != "dropout":
             return any(graphs.reached(run.step, first, last) for first, last in run.ops)
         around = [each for each in running.runs.values() if each.step == run.step and id(each.layer) in running.roots]
         inner = [(last - first, each) for each in around for first, last in each.ops if _holds(first, last, run)]
@@ -75,7 +76,8 @@ def evidence(assembly: Any, graphs: Any) -> Modes:
         if assembly.step_of(op.id) < assembly.count
         for line in (frames.line_of(op.line),)
     ]
-    return Modes(tuple(layers), tuple(runs), tuple(dropouts))
+    more, ran = functional_norms.evidence(assembly, graphs)
+    return Modes((*layers, *more), (*runs, *ran), tuple(dropouts))
 
 
 def _holds(first: int, last: int, run: Any) -> bool:
@@ -85,16 +87,6 @@ def _holds(first: int, last: int, run: Any) -> bool:
 
 def _frozen(layer: Any) -> bool:
     return bool(layer.weights) and not layer.trainable_weights
-
-
-def kind_of(layer: Any) -> ModuleKind | None:
-    """What sort of mode-sensitive layer it is, None for others."""
-    for each in type(layer).__mro__:
-        if each.__name__ in NORMS and each.__module__.startswith("keras"):
-            return NORMS[each.__name__]
-        if each.__name__ in DROPOUTS and each.__module__.startswith("keras"):
-            return "dropout"
-    return None
 
 
 def _layer(assembly: Any, layer: Any, kind: ModuleKind, path: str) -> Layer:

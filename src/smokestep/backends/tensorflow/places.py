@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from tensorflow.python.eager import record
 
+from smokestep.backends.tensorflow.frames import Raw
 from smokestep.backends.tensorflow.trace import Seen, array_of
 
 
@@ -50,7 +51,8 @@ class Places:
     def __init__(self) -> None:
         self.found: dict[int, Place] = {}
         self._variables: dict[int, Any] = {}
-        self._older: set[int] = set()  # that were there before, of another training perhaps
+        self.asked: list[Any] = []  # variables that were asked whether they train, since the last operation
+        self._made: dict[int, tuple[int, Raw]] = {}  # by handle: in which layer's own code, on which line
         self.keras: dict[int, Any] = {}  # by the identity of the tf.Variable: the Keras variable around it
 
     def know(self, variable: Any) -> None:
@@ -59,28 +61,38 @@ class Places:
         if handle is not None and hasattr(handle, "_id"):
             self._variables[handle._id] = weakref.ref(variable)
 
+    def born(self, variable: Any, frame: Any) -> None:
+        """A variable was made, for code of the user's in this frame."""
+        handle = getattr(variable, "_handle", None)
+        if frame is not None and hasattr(handle, "_id"):
+            self._made[handle._id] = id(frame.f_locals.get("self")), (frame.f_code.co_filename, frame.f_lineno)
+
+    def made(self, variable: Any, layer: Any) -> Raw | None:
+        """The line of a layer's own code that made a variable, if it is the user's."""
+        owner, line = self._made.get(getattr(getattr(variable, "_handle", None), "_id", -1), (0, None))
+        return line if owner == id(layer) else None
+
     def look_around(self, living: Mapping[str, list[Any]]) -> None:
         """Every variable that is alive already."""
         for each in living["variable"]:
             self.know(each)
-            self._older.add(getattr(getattr(each, "_handle", None), "_id", -1))
         for each in living["keras"]:
             if each._value is not None:
                 self.keras[id(each._value)] = each
 
     def holding(self, tensor: Any) -> Any:
-        """The handle of the one variable that holds just these entries: TensorFlow reads one that is given to some of
-        its operations by itself, which nothing hears."""
-        array, found = array_of(tensor), []
+        """The handle of the variable that this tensor was read from: TensorFlow reads one that is given to some of its
+        operations by itself, which nothing hears, but asks it first whether it trains. Those read first come first."""
+        array = array_of(tensor)
         with record.stop_recording():
-            for ref in list(self._variables.values()):
-                each = ref()
-                if each is not None and each.trainable and each.shape == tensor.shape and each.dtype == tensor.dtype:
+            for index, each in enumerate(self.asked):
+                if each.shape == tensor.shape and each.dtype == tensor.dtype and hasattr(each._handle, "_id"):
                     held = array_of(each.read_value())
                     if array is not None and held is not None and held.tobytes() == array.tobytes():
-                        found.append(each)
-        found = [each for each in found if each.handle._id not in self._older] or found
-        return found[0].handle if len(found) == 1 else None
+                        del self.asked[index]
+                        self.know(each)
+                        return each.handle
+        return None
 
     def knows(self, handle: Any) -> bool:
         """Whether the variable of a handle is made."""

@@ -169,7 +169,11 @@ class Recorder:
 
     def read_unseen(self, tensor: Any) -> Any:
         """The handle of the variable that was read to give this tensor, if it is known."""
-        return self.places.holding(tensor)
+        return self.places.holding(tensor) if self.places.asked else None
+
+    def heard(self) -> None:
+        """An operation is over: what was read for it is known."""
+        self.places.asked.clear()
 
     def knows(self, handle: Any) -> bool:
         """Whether the variable of a handle is made."""

@@ -14,6 +14,7 @@ import numpy as np
 from tensorflow.python import pywrap_tfe
 from tensorflow.python.framework import ops as tf_ops
 
+from smokestep.backends.keras_objects import DROPOUTS, NORMS, samples_by_axis
 from smokestep.backends.tensorflow import composites, frames
 from smokestep.backends.tensorflow.frames import Raw, Trail
 from smokestep.backends.tensorflow.places import Place
@@ -22,9 +23,6 @@ from smokestep.backends.tensorflow.trace import array_of
 if TYPE_CHECKING:
     from smokestep.backends.tensorflow.recorder import Recorder
 
-NORMS = {"BatchNormalization": "batch_norm", "SyncBatchNormalization": "batch_norm", "LayerNormalization": "layer_norm",
-         "GroupNormalization": "group_norm", "RMSNormalization": "layer_norm"}  # fmt: skip
-DROPOUTS = frozenset("Dropout SpatialDropout1D SpatialDropout2D SpatialDropout3D AlphaDropout GaussianDropout".split())
 CARING = DROPOUTS | {"BatchNormalization", "GaussianNoise", "StochasticDepth"}
 MOVING = ("moving_mean", "moving_variance")
 
@@ -79,6 +77,7 @@ class Running:
         self.outputs: set[int] = set()
         self._caring: dict[int, bool] = {}
         self.dropouts: list[tuple[Any, Entry]] = []  # dropout called as a function: the operation, where it ran
+        self.normalized: list[Any] = []  # calls of normalizing functions
         self.names: dict[int, str] = {}  # variable names of the user's for models and optimizers
 
     def forget(self) -> None:
@@ -88,6 +87,7 @@ class Running:
         self.layers.clear()
         self.runs.clear()
         self.dropouts.clear()
+        self.normalized.clear()
         self.outputs.clear()
         self.ran = [set()]
 
@@ -296,14 +296,7 @@ def samples(layer: Any, args: Any) -> int | None:
     shape = tuple(getattr(args[0], "shape", ())) if args else ()
     if kind is None or not shape or any(each is None for each in shape):
         return None
-    axes = getattr(layer, "axis", -1)
-    axes = [axes] if isinstance(axes, int) else list(axes)
-    own = {each % len(shape) for each in axes}
-    if kind == "batch_norm":
-        return int(np.prod([size for i, size in enumerate(shape) if i not in own]))
-    if kind == "group_norm":
-        return int(np.prod(shape[1:])) // max(1, int(getattr(layer, "groups", 1)))
-    return int(np.prod([size for i, size in enumerate(shape) if i in own]))
+    return samples_by_axis(layer, kind, shape)
 
 
 def alike(array: Any) -> tuple[int, ...]:

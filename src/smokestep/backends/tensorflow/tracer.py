@@ -102,6 +102,7 @@ class Tracer:
         except Exception as error:
             self.opaque.append((self.next(), f"{kind} (not recorded: {type(error).__name__}: {error})", None))
         finally:
+            self.watcher.heard()
             self.paused -= 1
 
     def _record(self, kind: str, inputs: Any, attrs: Any, outputs: Any) -> None:
@@ -266,8 +267,7 @@ class Tracer:
         seen = self.known.get(tensor._id)
         if seen is None:
             place = self.watcher.given(tensor)
-            watched = place is None and pywrap_tfe.TFE_Py_TapeSetPossibleGradientTypes([tensor])
-            if watched and (handle := self.watcher.read_unseen(tensor)) is not None:
+            if place is None and (handle := self.watcher.read_unseen(tensor)) is not None:
                 self._read(handle, tensor)
                 return self.known[tensor._id]
             seen = self._new("input", None, tensor)

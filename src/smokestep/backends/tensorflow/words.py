@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
+from smokestep.backends import keras_words
+
 WORDS: tuple[tuple[str, str], ...] = (
-    ("`nll_loss` wants log-probabilities (none above 0), and is given scores", "the cross-entropy wants probabilities "
-     "(`from_logits=False`), and is given scores"),
-    ("put log_softmax before it, or give the plain scores to cross_entropy", "say `from_logits=True`, or end the model "
-     "with a softmax"),
-    ("keep one and use binary_cross_entropy_with_logits", "keep one with a sigmoid and the binary cross-entropy"),
-    ("keeps them in a plain place that `parameters()` does not see", "keeps them where `trainable_variables` does not "
-     "see them"),
-    ("that `parameters()` does not see", "that `trainable_variables` does not see"),
-    ("use nn.ModuleDict or nn.ParameterDict, and", "keep it in an attribute of the model, made in `__init__`, and"),
-    ("use nn.ModuleList or nn.ParameterList, and", "keep it in an attribute of the model, made in `__init__`, and"),
-    ("use nn.Parameter, and", "keep it in an attribute of the model, made in `__init__`, and"),
-    ("freeze them with requires_grad_(False)", "freeze them with `trainable = False`"),
-    ("freeze it with requires_grad_(False)", "freeze it with `trainable = False`"),
-    ("call model.train() before the training step, and again after each evaluation", "call the model with "
-     "`training=True` in the training step"),
-    ("pass training=self.training, or use nn.Dropout", "ask `training` before it, or use `layers.Dropout`"),
+    *keras_words.WORDS,
     ("write the computation with torch functions", "write the computation with TensorFlow functions"),
     ("`.numpy()` takes it out of the graph", "`.numpy()` takes it off the tape"),
     ("`detach` takes it out of the graph", "`tf.stop_gradient` takes it off the tape"),
-    ("update it only `if self.training`", "update it only `if training:` (the argument of `call`)"),
     ("`detach`", "`tf.stop_gradient`"),
-    ("`nll_loss`", "the cross-entropy of probabilities"),
-    ("`cross_entropy`", "the cross-entropy of logits"),
-    ("nn.ModuleList", "a list that is an attribute of the model"),
     ("torch.where", "tf.where"),
-)  # fmt: skip
+)

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 import torch
 from torch.optim import Optimizer
 
+from smokestep.backends import keras_words
+from smokestep.backends.gaps import KERAS_ELSEWHERE
 from smokestep.backends.keras_objects import own_names
 from smokestep.backends.torch import frames, snapshot, sources
 from smokestep.backends.torch.assembly import Assembly
@@ -89,12 +91,12 @@ class TorchWorld:
         return describe()
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """None: what cannot be seen of a training is told by the evidence."""
-        return {}
+        """What of Keras is not seen on torch; for torch itself, what cannot be seen is told by the evidence."""
+        return KERAS_ELSEWHERE if self._recorder.running.of_keras else {}
 
     def words(self) -> Sequence[tuple[str, str]]:
-        """None: the findings are written in PyTorch's words."""
-        return ()
+        """None, as the findings are written in PyTorch's words; those of Keras, where its models run."""
+        return keras_words.WORDS if self._recorder.running.of_keras else ()
 
     def _record(self) -> Recording:
         recorder, training = self._recorder, self._training
@@ -244,12 +246,12 @@ class TorchLive:
         return describe()
 
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
-        """None: what cannot be seen of a training is told by the evidence."""
-        return {}
+        """What of Keras is not seen on torch; for torch itself, what cannot be seen is told by the evidence."""
+        return KERAS_ELSEWHERE if self.recorder.running.of_keras else {}
 
     def words(self) -> Sequence[tuple[str, str]]:
-        """None: the findings are written in PyTorch's words."""
-        return ()
+        """None, as the findings are written in PyTorch's words; those of Keras, where its models run."""
+        return keras_words.WORDS if self.recorder.running.of_keras else ()
 
 
 def _adopt(recorder: Recorder, around: list[Optimizer]) -> None:

@@ -257,7 +257,7 @@ class Assembly:
 
     def _modes(self, graphs: Graphs) -> Modes:
         modes = self.recorder.modes.finish(
-            self.models.paths, lambda path: self._model_of(path), graphs.reached, installed
+            self.models.paths, lambda path: self._model_of(path), graphs.reached, installed, self.names
         )
         layers = []
         for layer in modes.layers:

@@ -38,8 +38,8 @@ class Graphs:
         if step not in self._needed:
             graph = self.all()[step]
             needed = graph.backward_of(graph.roots)
-            ids = [op.id for op in graph.ops]
-            self._needed[step] = (ids, [not needed.isdisjoint(op.makes) for op in graph.ops])
+            ops = [op for op in graph.ops if op.makes]  # what only hands on what it was given says nothing
+            self._needed[step] = ([op.id for op in ops], [not needed.isdisjoint(op.makes) for op in ops])
         ids, leads = self._needed[step]
         at = bisect_left(ids, serial)
         return any(leads[at : at + 4])

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from smokestep.backends.imports import once_imported
-from smokestep.backends.keras_objects import gathers
+from smokestep.backends.keras_objects import gathers, kind_by_class
+from smokestep.backends.torch import keras_functions
 from smokestep.backends.torch.quiet import guarded, quiet
 
 MODULE = "keras.src.optimizers.base_optimizer"
@@ -52,7 +53,8 @@ def training_of(module: Any) -> bool:
     state = sys.modules["keras.src.backend.common.global_state"]
     context = state.get_global_attribute("current_call_ctx")
     told = context.get_value("training") if context is not None else None
-    return bool(told) if told is not None else False
+    frozen = kind_by_class(type(module)) == "batch_norm" and not module.trainable
+    return bool(told) and not frozen  # Keras lets a frozen one run in inference mode, whatever it is told
 
 
 def listen(stack: ExitStack, patch: Callable[..., None], recorder: Any) -> None:
@@ -93,6 +95,7 @@ def listen(stack: ExitStack, patch: Callable[..., None], recorder: Any) -> None:
 
     def late() -> None:
         patch(stack, sys.modules[MODULE].BaseOptimizer, "apply", apply)
+        keras_functions.listen(stack, patch, tracer)
 
     spec = getattr(sys.modules.get(MODULE), "__spec__", None)
     if spec is not None and not getattr(spec, "_initializing", False):

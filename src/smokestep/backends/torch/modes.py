@@ -8,34 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import prod
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
-from torch.nn.modules.dropout import _DropoutNd
-from torch.nn.modules.instancenorm import _InstanceNorm
 
 from smokestep.backends.torch.conditions import guarded, passes, sets_mode
-from smokestep.backends.torch.keras import training_of
+from smokestep.backends.torch.keras import is_layer, training_of
+from smokestep.backends.torch.kinds import kind_of, momentum_of, own_names_of, samples_of, statistics_of
 from smokestep.backends.torch.lab.switch import dropping, hidden
-from smokestep.backends.torch.trace import shape_of
 from smokestep.evidence.modes import FunctionalDropout, Layer, Modes, ModuleKind, Run
 from smokestep.findings import Line
 
 Lined = Line | Callable[[], Line | None] | None
 
-_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-_KINDS: tuple[tuple[tuple[type, ...], ModuleKind], ...] = (
-    ((_BatchNorm,), "batch_norm"),
-    ((_InstanceNorm,), "instance_norm"),
-    ((nn.LayerNorm, *((nn.RMSNorm,) if hasattr(nn, "RMSNorm") else ())), "layer_norm"),
-    ((nn.GroupNorm,), "group_norm"),
-    ((_DropoutNd,), "dropout"),
-    ((_NormBase,), "other"),
-)
 _ARGUMENTS = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum")  # of F.batch_norm
 _OFF_BY_DEFAULT = {"alpha_dropout", "feature_alpha_dropout"}  # torch's own default: training=False
 
@@ -121,7 +109,7 @@ class ModeLog:
             )
             if kept.before is None and step not in kept.moved:
                 kept.before = _copies(module)
-            samples = _samples(module, kind, inputs)
+            samples = samples_of(module, kind, inputs)
         self._steps.add(step)
         around = inside is None or training_of(inside)
         self._runs[id(module), step, training, grad] = _Ran(_line(line), [op_index], samples, 1, inside, around)
@@ -186,7 +174,7 @@ class ModeLog:
             if id(mean) not in kept.given and step not in kept.moved:
                 kept.before = (*(kept.before or ()), mean.clone(), variance.clone())
             kept.given.update({id(mean): mean, id(variance): variance})
-            samples = _samples(module, "batch_norm", (given.get("input"),))
+            samples = samples_of(module, "batch_norm", (given.get("input"),))
         ran = self._functional_runs.get((id(module), step, training, grad))
         if ran is None:
             self._functional_runs[id(module), step, training, grad] = _Ran(_line(line), [op_index], samples)
@@ -212,7 +200,7 @@ class ModeLog:
         with torch._C.DisableTorchFunction():
             for _, module in modules:
                 kind = self._kind(module)
-                if kind is not None and module._buffers.get("running_mean") is not None:
+                if kind is not None and statistics_of(module).get("running_mean") is not None:
                     self._keep(module, kind).before = _copies(module)
 
     def end(self, step: int) -> None:
@@ -230,6 +218,7 @@ class ModeLog:
         model_of: Callable[[str], str],
         reached: Callable[[int, int], bool],
         installed: Callable[[type], bool],
+        named: Mapping[int, str] = MappingProxyType({}),
     ) -> Modes:
         """The evidence. Modules without a path (replicas, throw-aways) are left out."""
         count = max(self._steps, default=-1) + 1
@@ -240,9 +229,9 @@ class ModeLog:
         kinds = {key: kept for key, kept in self._kept.items() if key in paths}
         plain = {key: kept for key, kept in kinds.items() if not (key in names and kept.kind == "other")}
         layers = (
-            *(_layer(kept, paths[key], self._built, count, model_of, installed) for key, kept in plain.items()),
+            *(_layer(kept, paths[key], self._built, count, model_of, installed, named) for key, kept in plain.items()),
             *(
-                _layer(self._functional[key], path, self._built, count, model_of, installed)
+                _layer(self._functional[key], path, self._built, count, model_of, installed, named)
                 for key, path in names.items()
             ),
         )
@@ -264,7 +253,12 @@ class ModeLog:
         """Dropout built where it is used: nothing switches it. What a model keeps, its own `train` may know."""
         for (key, step, training, _), ran in self._runs.items():
             kept = self._kept[key]
-            lost = kept.kind == "dropout" and key not in paths and not getattr(kept.module, "_is_replica", False)
+            lost = (
+                kept.kind == "dropout"
+                and key not in paths
+                and not is_layer(kept.module)
+                and not getattr(kept.module, "_is_replica", False)
+            )
             lost = lost and training and id(ran.inside) in paths
             if lost and not any(each is kept.module for each, *_ in hidden(ran.inside)):
                 at = ran.line and (ran.line.file, ran.line.line)
@@ -276,8 +270,7 @@ class ModeLog:
         try:
             kind = self._kinds[type(module)]
         except KeyError:
-            kind = next((kind for classes, kind in _KINDS if isinstance(module, classes)), None)
-            self._kinds[type(module)] = kind
+            kind = self._kinds[type(module)] = kind_of(module)
         # a normalization written by hand, by the names of its buffers (FrozenBatchNorm2d and its like)
         return "other" if kind is None and "running_mean" in _own(module, "_buffers") else kind
 
@@ -299,8 +292,7 @@ def _own(module: nn.Module, kind: str) -> Mapping[str, torch.Tensor | None]:
 
 def _statistics(module: nn.Module) -> tuple[torch.Tensor, ...]:
     """Its running statistics; none while a lazy module has not been shaped yet."""
-    buffers = _own(module, "_buffers")
-    found = (buffers.get(name) for name in _STATISTICS)
+    found = statistics_of(module).values()
     return tuple(each for each in found if each is not None and not nn.parameter.is_lazy(each))
 
 
@@ -319,36 +311,16 @@ def _differ(before: tuple[torch.Tensor, ...], after: tuple[torch.Tensor, ...]) -
 
 def _seen(module: nn.Module) -> int | None:
     """Batches tracked so far; statistics loaded from a file that had no counter count as one batch seen."""
-    statistics = {name: _own(module, "_buffers").get(name) for name in _STATISTICS}
-    mean, variance = statistics["running_mean"], statistics["running_var"]
+    statistics = statistics_of(module)
+    mean, variance = (statistics.get(name) for name in ("running_mean", "running_var"))
     if mean is None or variance is None:
         return None
     if nn.parameter.is_lazy(mean):
         return 0
     initial = bool((mean == 0).all()) and bool((variance == 1).all())
-    counter = statistics["num_batches_tracked"]
+    counter = statistics.get("num_batches_tracked")
     counted = int(counter) if counter is not None else 0
     return counted if counted or initial else 1
-
-
-def _samples(module: nn.Module, kind: ModuleKind, inputs: tuple[Any, ...]) -> int | None:
-    """How many values one mean is taken over; None where other processes add theirs or the input is no tensor."""
-    given = inputs[0] if inputs else None
-    if not isinstance(given, torch.Tensor) or isinstance(module, nn.SyncBatchNorm):
-        return None
-    shape = shape_of(given)
-    if kind == "batch_norm" and len(shape) > 1:
-        return shape[0] * prod(shape[2:])
-    if kind == "layer_norm":
-        return prod(getattr(module, "normalized_shape", shape[-1:]) or ())
-    if kind == "group_norm" and len(shape) > 1:
-        return shape[1] // max(1, int(getattr(module, "num_groups", 1))) * prod(shape[2:])
-    if kind == "instance_norm":
-        channels_first = len(shape) - {"InstanceNorm1d": 1, "InstanceNorm2d": 2, "InstanceNorm3d": 3}.get(
-            next((each.__name__ for each in type(module).__mro__ if each.__name__.startswith("InstanceNorm")), ""), 1
-        )
-        return prod(shape[channels_first:])
-    return None
 
 
 def _layer(
@@ -358,19 +330,23 @@ def _layer(
     count: int,
     model_of: Callable[[str], str],
     installed: Callable[[type], bool],
+    named: Mapping[int, str],
 ) -> Layer:
     module = kept.module
     prefix = f"{path}." if path and not (kept.given and path == _attribute(kept)) else ""
     if kept.given:  # to a function
         statistics = [name for name, buffer in module._buffers.items() if id(buffer) in kept.given]
     else:
-        statistics = [name for name in _STATISTICS if _own(module, "_buffers").get(name) is not None]
+        statistics = [name for name, own in statistics_of(module).items() if own is not None]
     own = [
         name
         for name, value in _own(module, "_parameters").items()
         if value is not None and kept.kind != "root" and (not kept.given or name in kept.affine)
     ]
     keeps = bool(kept.given) or "running_mean" in statistics
+    affine, trainable = [prefix + name for name in own], [prefix + name for name in own if name in kept.trainable]
+    if is_layer(module) and kept.kind != "root":
+        affine, trainable = own_names_of(module, named)
     return Layer(
         path=path,
         kind=kept.kind,
@@ -378,10 +354,10 @@ def _layer(
         statistics=keeps,
         moved=tuple(kept.moved.get(step, False) for step in range(count)) if keeps else (),
         seen=kept.seen,
-        momentum=kept.momentum if kept.given else getattr(module, "momentum", None),
+        momentum=kept.momentum if kept.given else momentum_of(module),
         probability=dropping(module) if kept.kind == "dropout" else None,
-        affine=tuple(prefix + name for name in own),
-        trainable=tuple(prefix + name for name in own if name in kept.trainable),
+        affine=tuple(affine),
+        trainable=tuple(trainable),
         model=model_of(path) or model_of(""),
         installed=installed(type(module)),
         built=built.get(module),

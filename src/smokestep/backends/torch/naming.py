@@ -150,6 +150,16 @@ class Models:
                 if own is not None:
                     self.buffers.setdefault(id(own), base + key)
 
+        for layer in layers_below(top) if hasattr(top, "_flatten_layers") else ():
+            if id(layer) not in self.paths:  # Keras keeps its layers in lists of its own
+                self.modules[id(layer)], self.top_of[id(layer)] = layer, name
+                self.paths[id(layer)] = prefix + str(layer.path or layer.name).removeprefix(f"{top.name}/").replace(
+                    "/", "."
+                )
+                for variable in layer._trainable_variables:
+                    if id(variable.value) in self.tensors:
+                        self.owner[id(variable.value)] = layer
+
     def stray(self) -> Iterator[tuple[torch.Tensor, str, nn.Module, str]]:
         """Trainable tensors that a module keeps out of its parameters: (tensor, name, the module, container)."""
         known = set(self.tensors)
@@ -162,6 +172,11 @@ class Models:
                     if id(tensor) not in known:
                         known.add(id(tensor))
                         yield tensor, f"{path}.{name}".lstrip("."), module, container
+
+
+def layers_below(top: Any) -> Iterator[Any]:
+    """The layers of a model of Keras, but for itself."""
+    yield from (each for each in top._flatten_layers(include_self=False) if isinstance(each, nn.Module))
 
 
 def _of_keras(name: str, top: nn.Module) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 
 from smokestep.backends.torch import frames, losses
 from smokestep.backends.torch.calls import Called, arguments, extremes, flat, spread, varies
-from smokestep.backends.torch.keras import training_of
+from smokestep.backends.torch.keras import is_layer, training_of
 from smokestep.backends.torch.lab.answers import ANSWERS, Answer, answer, returned
 from smokestep.backends.torch.lab.capture import CALLS, Given
 from smokestep.backends.torch.naming import aside
@@ -40,6 +40,7 @@ class Running:
         self.answers: list[Answer] = []
         self._asked: Counter[Any] = Counter()
         self._step = 0
+        self.of_keras = False  # a model of Keras ran
 
     def forget(self) -> None:
         """Forget the calls made while the training was built."""
@@ -89,6 +90,7 @@ class Running:
             self.recorder.tracer.begin()
         if id(module) not in self.roots:
             self.roots[id(module)] = module
+            self.of_keras = self.of_keras or is_layer(module)
             self.recorder.book.add(aside(module))
             self.recorder.words.read(frames.user_frame())
         event = self.recorder.note("forward", module, frames.position()[1])

@@ -16,9 +16,9 @@ def training(limit):
         x, y = batch
         with tf.GradientTape() as tape:
             loss = loss_fn(y, model(x, training=True))
-        gradients = tape.gradient(loss, model.trainable_variables)
+        gradients = tape.gradient(loss, model.trainable_variables)  # BUG: nothing-trains
         gradients = [tf.clip_by_value(g, -limit, limit) for g in gradients]
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables))  # BUG: nothing-trains
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         return loss
 
     return smokestep.Training(step, (tf.random.normal((16, 8)), tf.range(16) % 3))

@@ -9,8 +9,8 @@ import smokestep
 
 class Scale(layers.Layer):
     def __init__(self):
-        super().__init__()  # BUG: unregistered-parameter *scale*
-        self.scale = tf.Variable(tf.ones(16), name="scale")
+        super().__init__()
+        self.scale = tf.Variable(tf.ones(16), name="scale")  # BUG: unregistered-parameter *scale*
 
     def call(self, x):
         return x * self.scale

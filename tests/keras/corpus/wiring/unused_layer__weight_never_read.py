@@ -10,7 +10,7 @@ import smokestep
 class Linear(layers.Layer):
     def build(self, shape):
         self.kernel = self.add_weight(shape=(shape[-1], 16), name="kernel")
-        self.bias = self.add_weight(shape=(16,), initializer="zeros", name="bias")
+        self.bias = self.add_weight(shape=(16,), initializer="zeros", name="bias")  # BUG: unused-layer *linear.bias
 
     def call(self, x):
         return tf.matmul(x, self.kernel)
@@ -22,7 +22,7 @@ class Biased(Linear):
 
 
 def training(layer):
-    parts = [layer(name="linear"), layers.ReLU(), layers.Dense(3)]  # BUG: unused-layer *linear.bias
+    parts = [layer(name="linear"), layers.ReLU(), layers.Dense(3)]
     model = keras.Sequential([keras.Input((8,)), *parts])
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 

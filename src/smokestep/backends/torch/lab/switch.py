@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
+from smokestep.backends.keras_objects import rate_of
 from smokestep.backends.torch import frames, sources
 from smokestep.backends.torch.naming import defined_in
 from smokestep.evidence.switching import Override, Unreached
@@ -75,7 +76,7 @@ def dropping(module: nn.Module) -> float:
     """The probability with which a layer drops values in training mode; a recurrent one drops between its layers."""
     if isinstance(module, nn.RNNBase):
         return float(module.dropout) if module.num_layers > 1 else 0.0
-    return float(module.p) if isinstance(module, _DropoutNd) else 0.0
+    return float(module.p) if isinstance(module, _DropoutNd) else rate_of(module)
 
 
 def kind_of(module: nn.Module) -> Any:
