@@ -129,7 +129,8 @@ def most(value: Any) -> float:
 def mean(value: Any) -> float:
     """The mean entry."""
     array = np.asarray(value)
-    return float(np.real(array.astype(np.float32) if array.dtype.kind not in "fc" else array).mean())
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinities of both signs there is none
+        return float(np.real(array.astype(np.float32) if array.dtype.kind not in "fc" else array).mean())
 
 
 @functools.cache
