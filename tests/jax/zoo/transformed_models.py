@@ -276,7 +276,12 @@ def training_nnx_graph():
     ends = jax.random.randint(b, (2, 20), 0, 10)
     graph = Graph(jax.random.normal(a, (10, 4)), ends[0], ends[1], jnp.zeros((1, 2)), jnp.array([10]))
     batch = graph, jax.random.normal(c, (10,))
-    return nnx_training(Messages(nnx.Rngs(0)), lambda model, batch: jnp.mean((model(batch[0]) - batch[1]) ** 2), batch)
+
+    def loss_fn(model, batch):
+        graph, wanted = batch
+        return jnp.mean((model(graph) - wanted) ** 2)
+
+    return nnx_training(Messages(nnx.Rngs(0)), loss_fn, batch, batch_dim=-1)
 
 
 def training_nnx_half_precision():
