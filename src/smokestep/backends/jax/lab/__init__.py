@@ -112,7 +112,7 @@ class JaxLab:
             self._noised.add(trial)
         handle = {"outputs": found, "heard": heard, "eps": rounding(heard)}
         told = tuple(described(name, array) for name, array in found)
-        kept = tuple(statistics.statistics(self._kept)) if not training else ()
+        kept = statistics.moved(self._kept, self._turns) if not training else ()
         return Outcome(told, drew=heard.drew or heard.noised, kept=kept, handle=handle)
 
     def _heard(

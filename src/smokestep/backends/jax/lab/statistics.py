@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from smokestep.backends.jax import frames, trees
+from smokestep.backends.jax.cells import Turn
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.findings import Open
 
@@ -47,6 +50,21 @@ def statistics(kept: Kept) -> dict[str, Any]:
             if trees.is_array(array) and "float" in str(array.dtype) and 1 < array.size <= LARGE:
                 found[".".join((*path, name))] = each
     return found
+
+
+def moved(kept: Kept, turns: Sequence[Turn]) -> tuple[str, ...]:
+    """Those of them that the recorded steps moved: of the others none is an average."""
+    own = statistics(kept)
+    found: set[str] = set()
+    for path, before in ((path, each) for turn in turns for path, each in turn.before.items()) if own else ():
+        name = next((name for name in own if f".{'.'.join(path)}".endswith(f".{name}")), None)
+        if name is not None and any(path in turn.after and not _same(before, turn.after[path]) for turn in turns):
+            found.add(name)
+    return tuple(name for name in own if name in found)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or np.array_equal(np.asarray(one), np.asarray(other))
 
 
 def _modules(kept: Kept) -> Iterator[tuple[tuple[str, ...], Any]]:
