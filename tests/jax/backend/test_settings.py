@@ -19,7 +19,7 @@ OPTIMIZERS = {
     "chain": (lambda: optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3, 0.8, 0.99)), (0.8, 0.99)),
     "injected": (lambda: optax.inject_hyperparams(optax.adam)(1e-3, b1=0.7, b2=0.95), (0.7, 0.95)),
     "masked": (lambda: optax.masked(optax.adam(1e-3), {"mu": True, "nu": True}), (0.9, 0.999)),
-    "in a branch": (lambda: optax.apply_if_finite(optax.adam(1e-3), 2), ()),
+    "in a branch": (lambda: optax.apply_if_finite(optax.adam(1e-3), 2), (0.9, 0.999)),
 }
 
 

@@ -220,12 +220,12 @@ class Assembly:
             found.append(Event(turn.index, turn.step, "step", None, turn.name))
             for run in turn.forwards:
                 found.append(Event(run.index, turn.step, "forward", run.line, "", (), {"training": True, "grad": True}))
-            for each in turn.backwards:
-                found.append(
-                    Event(
-                        each.index, turn.step, "backward", each.line, "", self._names(turn, each), {"loss": each.loss}
-                    )
-                )
+            dropped = _dropped(turn, changes)
+            for place, each in enumerate(turn.backwards):
+                names = self._names(turn, each)
+                found.append(Event(each.index, turn.step, "backward", each.line, "", names, {"loss": each.loss}))
+                if place in dropped:
+                    found.append(Event(each.index + 1, turn.step, "zero_grad", each.line, "", names))
             for held in self.held:
                 for update in held.updates.get(turn.step, ()):
                     applied = (self.names.parameters[path] for path in update.applied if path in self.names.parameters)
@@ -378,3 +378,13 @@ def _scale(value: Any) -> float:
 
 def _scalars(args: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in args.items() if isinstance(value, (int, float, str, tuple)) and " " not in key}
+
+
+def _dropped(turn: Turn, changes: Sequence[Update]) -> set[int]:
+    """The backward passes of a step whose gradients no update was given, where one was given others: an evaluation."""
+    given = {
+        gradient.backward
+        for position, gradient in enumerate(turn.gradients)
+        if any(update.given >> position & 1 for update in changes)
+    }
+    return set(range(len(turn.backwards))) - given if given else set()
