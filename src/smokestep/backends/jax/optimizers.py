@@ -30,7 +30,7 @@ def evidence(assembly: Any, movements: Sequence[Movement]) -> tuple[Optimizer, .
                 name=held.name,
                 kind=held.kind,
                 groups=(Group(names, rates, momentum=keeps, betas=told.betas, epsilon=told.epsilon),),
-                line=lines[0] if lines else None,
+                line=lines[0] if len(set(lines)) == 1 else None,  # which of several made it is not known
                 updates=sum(len([u for u in each if u.applied]) for each in held.updates.values()),
             )
         )

@@ -12,7 +12,7 @@ import smokestep
 
 @eqx.filter_value_and_grad
 def softmax_loss(model, x, y):
-    log_p = jax.nn.log_softmax(jax.vmap(model)(x), axis=-1)  # BUG?: constant-loss
+    log_p = jax.nn.log_softmax(jax.vmap(model)(x), axis=-1)  # BUG: single-logit
     return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=1))
 
 

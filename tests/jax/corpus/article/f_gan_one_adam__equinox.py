@@ -48,8 +48,8 @@ def buggy():
         updates, opt_state = optim.update(grads, opt_state)
         models = eqx.apply_updates(models, updates)
         loss, grads = eqx.filter_value_and_grad(g_loss_of)(models, z)
-        updates, opt_state = optim.update(grads, opt_state)
-        models = eqx.apply_updates(models, updates)  # BUG: foreign-parameters discriminator.*
+        updates, opt_state = optim.update(grads, opt_state)  # BUG: foreign-parameters discriminator.*
+        models = eqx.apply_updates(models, updates)
         return models, opt_state, key, loss
 
     real = jax.random.normal(jax.random.key(1), (8, SIZE))

@@ -52,8 +52,8 @@ def buggy():
         updates, opt_state = optimizer.update(jax.grad(d_loss)(params, real, z), opt_state)
         params = optax.apply_updates(params, updates)
         loss, grads = jax.value_and_grad(g_loss)(params, z)
-        updates, opt_state = optimizer.update(grads, opt_state)
-        params = optax.apply_updates(params, updates)  # BUG: foreign-parameters discriminator.*
+        updates, opt_state = optimizer.update(grads, opt_state)  # BUG: foreign-parameters discriminator.*
+        params = optax.apply_updates(params, updates)
         return params, opt_state, key, loss
 
     real = jax.random.normal(jax.random.key(2), (8, SIZE))

@@ -44,8 +44,9 @@ def buggy():
         z = jax.random.normal(now, (len(real), NOISE))
         updates, opt_state = optim.update(eqx.filter_grad(d_loss)(gan, real, z), opt_state)
         gan = eqx.apply_updates(gan, updates)
-        updates, opt_state = optim.update(eqx.filter_grad(g_loss)(gan, z), opt_state)
-        gan = eqx.apply_updates(gan, updates)  # BUG: foreign-parameters discriminator.*
+        grads = eqx.filter_grad(g_loss)(gan, z)
+        updates, opt_state = optim.update(grads, opt_state)  # BUG: foreign-parameters discriminator.*
+        gan = eqx.apply_updates(gan, updates)
         return gan, opt_state, key
 
     real = jax.random.normal(jax.random.key(1), (8, SIZE))

@@ -43,7 +43,7 @@ class SharedAdam:
 
     def train_step(self, real):
         self.optimizer.update(self.gan, nnx.grad(d_loss)(self.gan, real))
-        self.optimizer.update(self.gan, nnx.grad(g_loss)(self.gan, real))  # BUG: foreign-parameters discriminator.*
+        self.optimizer.update(self.gan, nnx.grad(g_loss)(self.gan, real))  # BUG?: foreign-parameters discriminator.*
 
 
 class TwoAdams:

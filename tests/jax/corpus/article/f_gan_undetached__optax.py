@@ -54,8 +54,8 @@ def buggy():
         updates, opt_state = tx.update(grads, opt_state)
         params = optax.apply_updates(params, updates)
         grads = jax.grad(gan.g_loss)(params, jax.random.normal(g_key, (len(real), NOISE)))
-        updates, opt_state = tx.update(grads, opt_state)
-        params = optax.apply_updates(params, updates)  # BUG: foreign-parameters discriminator.*
+        updates, opt_state = tx.update(grads, opt_state)  # BUG: foreign-parameters discriminator.*
+        params = optax.apply_updates(params, updates)
         return params, opt_state, key
 
     params = gan.init()

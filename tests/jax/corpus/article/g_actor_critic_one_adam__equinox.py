@@ -50,8 +50,8 @@ def buggy():
         updates, opt_state = optim.update(grads, opt_state)
         agent = eqx.apply_updates(agent, updates)
         grads = eqx.filter_grad(lambda agent: actor_loss(agent.actor, agent.critic, states))(agent)
-        updates, opt_state = optim.update(grads, opt_state)
-        agent = eqx.apply_updates(agent, updates)  # BUG: foreign-parameters critic.*
+        updates, opt_state = optim.update(grads, opt_state)  # BUG: foreign-parameters critic.*
+        agent = eqx.apply_updates(agent, updates)
         return agent, opt_state
 
     opt_state = optim.init(eqx.filter(agent, eqx.is_inexact_array))

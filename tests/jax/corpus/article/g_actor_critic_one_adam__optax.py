@@ -53,8 +53,8 @@ def buggy():
         updates, opt_state = optimizer.update(jax.grad(critic_loss)(params, states, actions, returns), opt_state)
         params = optax.apply_updates(params, updates)
         loss, grads = jax.value_and_grad(actor_loss)(params, states)
-        updates, opt_state = optimizer.update(grads, opt_state)
-        params = optax.apply_updates(params, updates)  # BUG: foreign-parameters critic.*
+        updates, opt_state = optimizer.update(grads, opt_state)  # BUG: foreign-parameters critic.*
+        params = optax.apply_updates(params, updates)
         return params, opt_state, loss
 
     return smokestep.Training(step, transitions(), state=(params, optimizer.init(params)))
