@@ -33,8 +33,8 @@ def training(model, before):
     @eqx.filter_jit
     def step(model, opt_state, batch):
         loss, grads = compute_loss(model, *batch)
-        updates, opt_state = optim.update(grads, opt_state)
-        model = eqx.apply_updates(model, updates)  # BUG: lost-update layers.0.*, layers.1.*
+        updates, opt_state = optim.update(grads, opt_state)  # BUG: lost-update layers.0.*, layers.1.*
+        model = eqx.apply_updates(model, updates)
         return model, opt_state, loss
 
     x, y = jax.random.normal(jax.random.key(1), (16, 8)), jax.random.normal(jax.random.key(2), (16, 1))
