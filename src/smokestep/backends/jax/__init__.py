@@ -41,6 +41,7 @@ AHEAD = (
     "the step runs a program that was compiled ahead of time (`.lower(...).compile()`), which cannot be looked into: "
     "call the jitted function itself in what is examined"
 )
+PATIENCE = 17  # step calls without an update before "it never updates" is believed
 LOOP = ("forward", "backward", "update")  # the events of a plain step
 
 
@@ -149,7 +150,7 @@ class JaxWorld:
         batch = list(batch_arrays(training.batch)) if training.has_batch else []
         try:
             with hooked(recorder.hooks):
-                self._run(recorder, batch)
+                self._run(recorder, batch, bool(tops))
         except NotOffered:
             raise
         except Exception as error:
@@ -177,9 +178,9 @@ class JaxWorld:
             for step in self._training.steps.values():
                 step(*self._training.arguments(step, self._state if self._training.has_state else None))
 
-    def _run(self, recorder: Recorder, batch: list[tuple[str, Any]]) -> None:
+    def _run(self, recorder: Recorder, batch: list[tuple[str, Any]], optimizing: bool) -> None:
         training = self._training
-        for _ in range(self._steps):
+        while len(recorder.turns) < self._steps * len(training.steps) or (optimizing and recorder.idle(PATIENCE)):
             for name, step in training.steps.items():
                 recorder.begin(name, self._leaves(), batch)
                 returned = running.call(step, training.arguments(step, self._state if training.has_state else None))
