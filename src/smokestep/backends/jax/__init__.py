@@ -26,6 +26,7 @@ from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.snapshot import preserved
+from smokestep.backends.jax.sources import with_sources
 from smokestep.backends.jax.unread import unread
 from smokestep.backends.jax.words import WORDS
 from smokestep.backends.keras_objects import own_names
@@ -170,7 +171,7 @@ class JaxWorld:
         )
         recording = assembly.recording()
         self._unread = unread(assembly, recording.modes)
-        return recording
+        return with_sources(recording, assembly.names.parameters, self._roots())
 
     def _warm(self) -> None:
         """What Keras builds when it is first used is built by a step that is not looked at."""
