@@ -31,6 +31,9 @@ JAX: Mapping[str, Open | NotApplicable] = {
     "lost-state": _TREE,
     "misplaced-clip": NotApplicable("clipping is a part of the optimizer there, and comes before its update"),
     "mutated-input": NotApplicable("JAX arrays are never changed in place"),
+    "pooled-penalty": Open(
+        "a derivative within a loss is seen as the arithmetic it is made of, not as a derivative yet"
+    ),
     "recreated-optimizer": Open("where the state of an optimizer was made is not seen in JAX yet"),
     "repeated-augmentation": _LOADERS,
     "repeated-randomness": Open("the states of NumPy's generator are not compared in JAX yet"),

@@ -5,21 +5,25 @@ import optax
 import smokestep
 
 
+def dense(layer, x):
+    return x @ layer["w"] + layer["b"]
+
+
 def critic_loss(params, batch):
     state, action, value = batch
-    return jnp.mean((jnp.concatenate([state, action], 1) @ params["critic"] - value) ** 2)
+    return jnp.mean((dense(params["critic"], jnp.concatenate([state, action], 1)) - value) ** 2)
 
 
 def actor_loss(params, batch):
     state, action, value = batch
-    chosen = jnp.concatenate([state, state @ params["actor"]], 1)
-    return -(chosen @ params["critic"]).mean()
+    chosen = jnp.concatenate([state, dense(params["actor"], state)], 1)
+    return -dense(params["critic"], chosen).mean()
 
 
 def training():
     params = {
-        "actor": 0.5 * jax.random.normal(jax.random.key(0), (3, 1)),
-        "critic": 0.5 * jax.random.normal(jax.random.key(1), (4, 1)),
+        "actor": {"w": 0.5 * jax.random.normal(jax.random.key(0), (3, 1)), "b": jnp.zeros(1)},
+        "critic": {"w": 0.5 * jax.random.normal(jax.random.key(1), (4, 1)), "b": jnp.zeros(1)},
     }
     optimizer = optax.adam(1e-3)
 

@@ -4,9 +4,9 @@ import optax
 import smokestep
 
 
-def loss_fn(params, ids):
+def loss_fn(params, ids, count):
     logits = params["embed"][ids[:, :-1]] @ params["out"]
-    return optax.softmax_cross_entropy_with_integer_labels(logits, ids[:, 1:]).sum()
+    return optax.softmax_cross_entropy_with_integer_labels(logits, ids[:, 1:]).sum() / count
 
 
 def training():
@@ -18,10 +18,10 @@ def training():
 
     @jax.jit
     def step(params, opt_state, texts):
-        grads = [jax.grad(loss_fn)(params, ids) for ids in texts]
         count = sum(ids[:, 1:].size for ids in texts)
-        mean = jax.tree.map(lambda *each: sum(each) / count, *grads)
-        updates, opt_state = optimizer.update(mean, opt_state)
+        grads = [jax.grad(loss_fn)(params, ids, count) for ids in texts]
+        total = jax.tree.map(lambda *each: sum(each), *grads)
+        updates, opt_state = optimizer.update(total, opt_state)
         return optax.apply_updates(params, updates), opt_state
 
     texts = [jax.random.randint(jax.random.key(2), (2, 12), 0, 9), jax.random.randint(jax.random.key(3), (2, 3), 0, 9)]

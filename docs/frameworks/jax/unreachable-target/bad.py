@@ -1,5 +1,4 @@
 import jax
-import jax.numpy as jnp
 import optax
 from flax import nnx
 
@@ -8,7 +7,7 @@ import smokestep
 
 def loss_fn(model, batch):
     x, y = batch
-    return jnp.mean((model(x) - y) ** 2)
+    return optax.squared_error(model(x), y).mean()
 
 
 def training():

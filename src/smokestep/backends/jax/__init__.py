@@ -26,6 +26,7 @@ from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.live import JaxLive, StopWatching, watching
 from smokestep.backends.jax.recorder import Recorder
 from smokestep.backends.jax.snapshot import preserved
+from smokestep.backends.jax.sources import with_sources
 from smokestep.backends.jax.unread import unread
 from smokestep.backends.jax.words import WORDS
 from smokestep.backends.keras_objects import own_names
@@ -41,6 +42,7 @@ AHEAD = (
     "the step runs a program that was compiled ahead of time (`.lower(...).compile()`), which cannot be looked into: "
     "call the jitted function itself in what is examined"
 )
+PATIENCE = 17  # step calls without an update before "it never updates" is believed
 LOOP = ("forward", "backward", "update")  # the events of a plain step
 
 
@@ -149,7 +151,7 @@ class JaxWorld:
         batch = list(batch_arrays(training.batch)) if training.has_batch else []
         try:
             with hooked(recorder.hooks):
-                self._run(recorder, batch)
+                self._run(recorder, batch, bool(tops))
         except NotOffered:
             raise
         except Exception as error:
@@ -169,7 +171,7 @@ class JaxWorld:
         )
         recording = assembly.recording()
         self._unread = unread(assembly, recording.modes)
-        return recording
+        return with_sources(recording, assembly.names.parameters, self._roots())
 
     def _warm(self) -> None:
         """What Keras builds when it is first used is built by a step that is not looked at."""
@@ -177,9 +179,9 @@ class JaxWorld:
             for step in self._training.steps.values():
                 step(*self._training.arguments(step, self._state if self._training.has_state else None))
 
-    def _run(self, recorder: Recorder, batch: list[tuple[str, Any]]) -> None:
+    def _run(self, recorder: Recorder, batch: list[tuple[str, Any]], optimizing: bool) -> None:
         training = self._training
-        for _ in range(self._steps):
+        while len(recorder.turns) < self._steps * len(training.steps) or (optimizing and recorder.idle(PATIENCE)):
             for name, step in training.steps.items():
                 recorder.begin(name, self._leaves(), batch)
                 returned = running.call(step, training.arguments(step, self._state if training.has_state else None))

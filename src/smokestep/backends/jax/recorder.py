@@ -77,6 +77,12 @@ class Recorder:
         self.turn = None
         self.known, self.kept, self.runs = {}, [], {}
 
+    def idle(self, patience: int) -> bool:
+        """Whether gradients were taken and reached nothing of what any step left: a loop may update more rarely."""
+        if len(self.turns) >= patience or not any(turn.backwards for turn in self.turns):
+            return False
+        return not any(turn.taint.get(left) for turn in self.turns for left in turn.left.values())
+
     def register(self, array: Any, kind: Any, name: str = "", source: tuple[str, ...] | None = None) -> Cell:
         """A value for an array that is there already."""
         assert self.turn is not None

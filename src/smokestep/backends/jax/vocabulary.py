@@ -74,6 +74,7 @@ FUNCTIONS = {
     "absolute": "abs",
     "array": "as_tensor",
     "asarray": "as_tensor",
+    "astype": "to",
     "average": "mean",
     "broadcast_to": "expand",
     "clip": "clamp",
