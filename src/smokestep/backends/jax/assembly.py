@@ -217,13 +217,20 @@ class Assembly:
     def _events(self) -> tuple[Event, ...]:
         found: list[Event] = []
         for turn, changes in zip(self.turns, self.updates, strict=True):
-            found.append(Event(turn.index, turn.step, "step", None, turn.name))
+            line = frames.defined(self.training.steps.get(turn.name)) if not self.live else None
+            found.append(Event(turn.index, turn.step, "step", line, turn.name))
             for run in turn.forwards:
                 found.append(Event(run.index, turn.step, "forward", run.line, "", (), {"training": True, "grad": True}))
             for each in turn.backwards:
                 found.append(
                     Event(
-                        each.index, turn.step, "backward", each.line, "", self._names(turn, each), {"loss": each.loss}
+                        each.index,
+                        turn.step,
+                        "backward",
+                        each.line,
+                        "",
+                        self._names(turn, each),
+                        {"loss": each.loss, "chooses": True},
                     )
                 )
             for held in self.held:
