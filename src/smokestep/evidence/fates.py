@@ -102,6 +102,12 @@ def _penalised(
                 yield parameter.name, replace(fate, got="gradient from a penalty on its size alone")
 
 
+def _left_out(steps: Steps) -> Line | None:
+    """The one line that takes gradients by what it names, where a framework has such, and so leaves out the rest."""
+    lines = {event.line for event in steps.of("backward") if event.detail.get("chooses")}
+    return lines.pop() if len(lines) == 1 else None
+
+
 def _from_movements(parameter: Parameter, moves: list[Movement], by_hand: set[str], steps: Steps) -> Fate | None:
     """The fates that gradients and updates alone tell; None where the graph must be asked."""
 
@@ -117,7 +123,7 @@ def _from_movements(parameter: Parameter, moves: list[Movement], by_hand: set[st
         return fate("trains", "moved by hand")
     if moves and not any(move.requires_grad for move in moves) or not (moves or parameter.requires_grad):
         lines = [event.line for event in steps.events if event.line and event.kind != "step"]
-        return fate("frozen", "does not require gradient", source.freezes(lines))
+        return fate("frozen", "does not require gradient", source.freezes(lines) or _left_out(steps))
     if any(held == parameter.name and twin for each in steps.optimizers for held, twin in each.stale):
         return fate("aside", "an optimizer holds it in place of another")
     held = [move for move in moves if move.rate is not None]

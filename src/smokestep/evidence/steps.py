@@ -19,7 +19,8 @@ EventKind = Literal[
     "step",  # a step of the training begins; subject: the name of the step
     "zero_grad",  # gradients cleared; subject: optimizer or model; parameters: those whose gradient was cleared
     "forward",  # a root model was called; subject: model; detail: training (bool), grad (bool: grad mode on)
-    "backward",  # subject: ""; parameters: those that received gradient; detail: loss (float or None)
+    "backward",  # subject: ""; parameters: those that received gradient; detail: loss (float or None), chooses
+    # (bool: what gets gradient is named on this line)
     "clip",  # gradient clipping; parameters: those clipped; detail: limit, and if it was given an iterator that was
     # at its end: exhausted (how the call names it)
     "unscale",  # GradScaler.unscale_; subject: optimizer

@@ -268,3 +268,46 @@ def training_quantised_autoencoder():
         return optax.apply_updates(params, updates), opt_state, loss
 
     return smokestep.Training(step, data(), state=(params, tx.init(params)))
+
+
+def reparametrized(params, x, noise):
+    mean, log_var = jnp.split(x @ params["encoder"], 2, axis=1)
+    code = mean + noise * jnp.exp(0.5 * log_var)
+    divergence = -0.5 * (1 + log_var - mean**2 - jnp.exp(log_var)).sum(1).mean()
+    return ((jnp.tanh(code) @ params["decoder"] - x) ** 2).sum(1).mean() + divergence
+
+
+def halves():
+    init = jax.nn.initializers.lecun_normal()
+    return {"encoder": init(jax.random.key(17), (10, 8)), "decoder": init(jax.random.key(18), (4, 10))}
+
+
+def training_vae_that_is_handed_its_noise():
+    """The noise is drawn by the step, a row for each sample, so that the loss is a pure function."""
+    params = halves()
+    tx = optax.adam(1e-3)
+
+    @jax.jit
+    def train_step(params, opt_state, key, x):
+        key, now = jax.random.split(key)
+        noise = 0.9 * jax.random.normal(now, (len(x), 4)).astype(x.dtype)
+        loss, grads = jax.value_and_grad(reparametrized)(params, x, noise)
+        updates, opt_state = tx.update(grads, opt_state)
+        return optax.apply_updates(params, updates), opt_state, key, loss
+
+    return smokestep.Training(train_step, data(), state=(params, tx.init(params), jax.random.key(19)))
+
+
+def training_vae_that_is_handed_its_noise_eagerly():
+    """The same, and nothing of the step is compiled."""
+    params = halves()
+    tx = optax.adam(1e-3)
+
+    def train_step(params, opt_state, key, x):
+        key, now = jax.random.split(key)
+        noise = 0.9 * jax.random.normal(now, (len(x), 4))
+        loss, grads = jax.value_and_grad(reparametrized)(params, x, noise)
+        updates, opt_state = tx.update(grads, opt_state)
+        return optax.apply_updates(params, updates), opt_state, key, loss
+
+    return smokestep.Training(train_step, data(), state=(params, tx.init(params), jax.random.key(19)))

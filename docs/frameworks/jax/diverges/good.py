@@ -7,7 +7,7 @@ import smokestep
 
 def loss_fn(params, batch):
     x, y = batch
-    return jnp.sum((x @ params["w"] + params["b"] - y) ** 2)
+    return optax.squared_error(x @ params["w"] + params["b"], y).sum()
 
 
 def training():

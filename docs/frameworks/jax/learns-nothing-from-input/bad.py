@@ -14,7 +14,7 @@ def loss_fn(model, batch):
 
 def training():
     rngs = nnx.Rngs(0)
-    model = nnx.Sequential(nnx.Linear(4, 32, rngs=rngs), nnx.relu, nnx.Linear(32, 4, rngs=rngs))
+    model = nnx.Sequential(nnx.Linear(4, 32, rngs=rngs), nnx.relu, nnx.Linear(32, 2, rngs=rngs))
     x = jax.random.uniform(jax.random.key(1), (8, 4))
     optimizer = nnx.Optimizer(model, optax.adam(0.02), wrt=nnx.Param)
 

@@ -8,7 +8,7 @@ import smokestep
 def loss_fn(params, batch):
     x, y = batch
     h = x @ params["w1"]
-    skip = x.mean(axis=1, keepdims=True)
+    skip = x @ params["skip"]
     return jnp.mean((jnp.tanh(h) @ params["w2"] + params["b2"] + skip - y) ** 2)
 
 
@@ -17,6 +17,7 @@ def training():
         "w1": 0.5 * jax.random.normal(jax.random.key(0), (4, 8)),
         "w2": 0.4 * jax.random.normal(jax.random.key(1), (8, 1)),
         "b2": jnp.zeros(1),
+        "skip": 0.5 * jax.random.normal(jax.random.key(4), (4, 1)),
     }
     optimizer = optax.sgd(0.1)
 

@@ -217,13 +217,15 @@ class Assembly:
     def _events(self) -> tuple[Event, ...]:
         found: list[Event] = []
         for turn, changes in zip(self.turns, self.updates, strict=True):
-            found.append(Event(turn.index, turn.step, "step", None, turn.name))
+            line = frames.defined(self.training.steps.get(turn.name)) if not self.live else None
+            found.append(Event(turn.index, turn.step, "step", line, turn.name))
             for run in turn.forwards:
                 found.append(Event(run.index, turn.step, "forward", run.line, "", (), {"training": True, "grad": True}))
             dropped = _dropped(turn, changes)
             for place, each in enumerate(turn.backwards):
                 names = self._names(turn, each)
-                found.append(Event(each.index, turn.step, "backward", each.line, "", names, {"loss": each.loss}))
+                detail = {"loss": each.loss, "chooses": True}
+                found.append(Event(each.index, turn.step, "backward", each.line, "", names, detail))
                 if place in dropped:
                     found.append(Event(each.index + 1, turn.step, "zero_grad", each.line, "", names))
             for held in self.held:

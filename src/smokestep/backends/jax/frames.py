@@ -7,12 +7,13 @@ A path is the call stack of one operation, innermost first; what lies between it
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import linecache
 import os
 import sys
 import sysconfig
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from types import FrameType
 from typing import Any
 
@@ -100,6 +101,17 @@ def line_of(name: str, number: int) -> Line:
     """The Line for a file and number, with its source text."""
     code = linecache.getline(name, number).strip()
     return Line(name if name.startswith("<") else os.path.abspath(name), number, code, kind_of_file(name) == INSTALLED)
+
+
+def defined(function: Any) -> Line | None:
+    """The line of a function's `def` below its decorators, where the user wrote it."""
+    function = inspect.unwrap(function.func if isinstance(function, partial) else function)
+    code = getattr(function, "__code__", None)
+    if code is None or kind_of_file(code.co_filename) != USER:
+        return None
+    first = code.co_firstlineno
+    numbers = (n for n in range(first, first + 10) if line_of(code.co_filename, n).code.startswith("def "))
+    return line_of(code.co_filename, next(numbers, first))
 
 
 def of_traceback(traceback: Any) -> Path:

@@ -184,13 +184,8 @@ def _signature(kind: type) -> tuple[tuple[str, ...], tuple[str, int] | None]:
         return (), None
     placed = [each for each in parameters[1:] if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     names = tuple(each.name for each in placed)
-    code = getattr(function, "__code__", None)
-    if code is None or frames.kind_of_file(code.co_filename) != frames.USER:
-        return names, None
-    number = code.co_firstlineno
-    while number < code.co_firstlineno + 10 and not frames.line_of(code.co_filename, number).code.startswith("def "):
-        number += 1
-    return names, (code.co_filename, number)
+    line = frames.defined(function)
+    return names, (line.file, line.line) if line else None
 
 
 def _arrays(value: Any, depth: int = 0) -> Iterator[Any]:

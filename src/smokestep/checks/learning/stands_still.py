@@ -2,7 +2,8 @@
 
 ## What it finds
 In every recorded step no weight moves by more than a millionth of its largest entry, although the optimizer steps and
-gradients arrive, and no scheduler or hand raises the learning rate.
+gradients arrive, and no scheduler or hand raises the learning rate. A weight that began at 0, as many a bias does, is
+measured against the largest entry of all.
 
 ## Why it matters
 At a thousandth of a weight a step, which is usual, a thousand steps change a network; at a millionth it takes a
@@ -49,6 +50,7 @@ Karpathy, CS231n notes, "Ratio of weights:updates": it "should be somewhere arou
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from smokestep.check import Said, check
 from smokestep.evidence.steps import Steps
@@ -58,7 +60,10 @@ from smokestep.findings import Finding, NotApplicable, Place
 # `share`: a thousandth of the rule of thumb under Source.
 @check(severity="suspicion", since="0.1", on_request=True)
 def stands_still(steps: Steps, *, share: float = 1e-6) -> Iterator[Said]:
-    moves = [move for move in steps.movements if move.rate is not None and move.scale > 0]
+    largest = max((move.scale for move in steps.movements), default=0.0)
+    zero = {move.parameter for move in steps.movements if not move.scale}
+    sized = [replace(each, scale=largest) if each.parameter in zero else each for each in steps.movements]
+    moves = [move for move in sized if move.rate is not None and move.scale > 0]
     groups = [group.rates for optimizer in steps.optimizers for group in optimizer.groups if group.rates]
     if not moves or not any(move.update for move in moves):
         yield NotApplicable("no optimizer moved a weight")

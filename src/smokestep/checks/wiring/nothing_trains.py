@@ -78,7 +78,7 @@ def nothing_trains(steps: Steps, fates: Fates, flow: Flow, gradients: Gradients)
         if kinds & set(UNKNOWN):
             yield Open(f"no parameter changed in {fates.steps} steps, and why could not be told")
         return
-    events = steps.of("update", "backward") or steps.of("forward")
+    events = steps.of("update", "backward") or (*steps.of("forward"), *steps.of("step"))
     frozen = next((fate.line for fate in fates.of("frozen") if fate.line), None)
     line = frozen or next((event.line for event in events if event.line), None)
     why = "no backward was called" if not backward else "all are frozen" if "frozen" in kinds else "why is not known"

@@ -56,7 +56,7 @@ from smokestep.evidence.rearranged import rearranged
 from smokestep.findings import Finding, NotApplicable, Place
 
 
-@check(severity="suspicion", since="0.1")
+@check(severity="suspicion", since="0.1", explains=("batch-size",))
 def view_for_transpose(flow: Flow) -> Iterator[Said]:
     if not any(graph.backwards for graph in flow.graphs):
         yield NotApplicable("no backward pass was seen")

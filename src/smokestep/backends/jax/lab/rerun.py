@@ -23,6 +23,7 @@ from smokestep.backends.jax.equations import marked
 from smokestep.backends.jax.frontier import Frontier, frontier
 from smokestep.backends.jax.hooks import Hooks, hooked
 from smokestep.backends.jax.lab import answers
+from smokestep.backends.jax.lab import noise as noises
 from smokestep.backends.jax.lab.keeping import Kept
 from smokestep.backends.jax.markers import backward_p, forward_p, results_p
 from smokestep.backends.jax.probe import Body, body_of
@@ -49,7 +50,7 @@ class Heard:
     values: dict[int, Any]
     path: frames.Path
     drew: bool
-    noised: bool = False  # what it was given had been drawn, or worked on with what was
+    noised: bool = False  # the data it was given had been worked on with what was drawn, or noise stood beside it
     felt: dict[int, Any] = field(default_factory=dict)  # the gradients of what the losses were given
 
 
@@ -72,6 +73,7 @@ class Listener:
     waiting: dict[int, float] = field(default_factory=dict)
     moved: dict[int, Any] = field(default_factory=dict)  # arrays computed from the batch, kept alive
     drawn: dict[int, Any] = field(default_factory=dict)  # arrays that were drawn, or computed from such
+    noise: dict[int, Any] = field(default_factory=dict)  # those of them that no state has a part in
     hooks: Hooks = field(init=False)
 
     def __post_init__(self) -> None:
@@ -157,7 +159,13 @@ class Listener:
         key = (id(closed.jaxpr), "model", at, self.watch, frozenset(inputs))
         run = _kept(key, closed, lambda: jax.jit(compute, compiler_options=quickly()))
         values, felt = run(*arguments)
-        noised = not noise.isdisjoint(moved.intersection(step.operands))
+        pure = {number for number, each in zip(found.inputs, arguments, strict=True) if id(each) in self.noise}
+        pure = noises.in_sketch(found, at, draws, moved, pure).intersection(step.operands)
+        avals = step.body.avals
+        inside = [avals[n] for n, read in zip(step.body.inputs, step.reads, strict=True) if read in pure]
+        noised = not noise.isdisjoint(moved.intersection(step.operands)) or noises.by_row(
+            inside, [avals[n] for n in inputs]
+        )
         self.heard = Heard(body, model, values, step.path, _draws(closed.jaxpr), noised, felt)
         raise Caught
 
@@ -184,6 +192,8 @@ class Listener:
         for known, begins in ((self.moved, False), (self.drawn, draws)):
             if begins or any(id(each) in known for each in arguments):
                 known.update({id(out): out for out in outs})
+        if noises.in_arrays(draws, arguments, self.noise, self.moved):
+            self.noise.update({id(out): out for out in outs})
 
     def forward(self, arguments: Sequence[Any], params: dict[str, Any]) -> None:
         """A function that is differentiated eagerly."""
@@ -223,6 +233,9 @@ class Listener:
             values, felt = run(*arguments)
             drew = "random_bits" in text or "threefry" in text
             noised = any(flag and id(each) in self.drawn for each, flag in zip(arguments, flags, strict=True))
+            pure = [each for each in arguments if id(each) in self.noise]
+            data = [each for each, flag in zip(arguments, flags, strict=True) if flag]
+            noised = noised or noises.by_row(pure, data)
             self.heard = Heard(body, model, values, frames.of_stack(3), drew, noised, felt)
         raise Caught
 
