@@ -197,6 +197,10 @@ def _rearranged(lab: Lab, trial: Trial, batch: Batch, count: int, first: Outcome
         found |= {"fewer": fewer.error, "fewer_line": fewer.error_line}
     elif count > 2:
         found["size"] = _apart(lab, fewer, first, batch, range(count - 1))
+        if found["size"]:  # where samples meet in reverse order, the one in the middle, nudged before, met only itself
+            nudged = lab.run(trial.index, [*_picked(batch, range(count)), *_nudge(trial, batch, 0)])
+            apart = lab.differences(first, nudged, dim=batch.dim)
+            found["size"] = () if any(each and set(each.over(SAME)) - {0} for each in apart) else found["size"]
     if not fewer.error:
         alone = lab.run(trial.index, _picked(batch, (0,)))
         shapes = [
