@@ -15,7 +15,7 @@ def graph(values: dict[int, Value], *ops: Op, root: int) -> Graph:
 
 
 def value(number: int, kind: str, *shape: int, name: str = "", dtype: str = "float32") -> Value:
-    return Value(number, 0, kind, name, None, shape, dtype, kind in ("parameter", "made"))  # type: ignore[arg-type]
+    return Value(number, 0, kind, name, None, shape, dtype, kind in ("parameter", "made"))
 
 
 def product(number: int, reads: tuple[int, int], made: int, first: int, units: int) -> Op:

@@ -45,7 +45,7 @@ def _upright(graph: Graph) -> list[Op]:
             args = dict(op.args)
             for place, word in ((0, FIRST), (1, "units")):
                 if op.reads[place] in turned and isinstance(args.get(word), int):
-                    args[word] = 1 - args[word]  # type: ignore[operator]
+                    args[word] = 1 - args[word]
             op = replace(op, reads=tuple(turned.get(read, read) for read in op.reads), args=args)
         kept.append(op)
     return kept
