@@ -345,7 +345,7 @@ def generator_moves_the_critic():
 def examined(name):
     report = smokestep.examine(globals()[name])
     return {
-        "error": report.error,
+        "error": str(report.error) if report.error else None,
         "notes": report.notes,
         "verdicts": {check: outcome.verdict.value for check, outcome in report.checks.items()},
         "found": {
