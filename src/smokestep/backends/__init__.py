@@ -122,8 +122,10 @@ class Several:
     def _chosen(self) -> Live:
         def seen(live: Live) -> float:
             try:
-                return len(live.recording().steps.of("backward"))
-            except Unseen:
+                steps = live.recording().steps
+                nothing = all(event.kind == "step" for event in steps.events)
+                return -2.0 if nothing else len(steps.of("backward"))
+            except Unseen:  # it says why, so it is asked before one that saw nothing
                 return -1.0
             except Exception:  # it saw more than nothing, and tells why it cannot say what
                 return 0.5

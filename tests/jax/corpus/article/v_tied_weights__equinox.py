@@ -23,7 +23,7 @@ class Bigram(eqx.Module):
 
     def __call__(self, ids):
         h = jnp.tanh(jax.vmap(self.mix)(jax.vmap(self.embed)(ids)))
-        return jax.vmap(self.head)(h)  # BUG?: untied-weights embed.weight, head.weight
+        return jax.vmap(self.head)(h)  # BUG?: untied-weights head.weight
 
 
 class TiedBigram(Bigram):

@@ -16,7 +16,7 @@ def tanh_of_mix(params, ids):
 
 
 def copied(params, ids):
-    return tanh_of_mix(params, ids) @ params["head"].T
+    return tanh_of_mix(params, ids) @ params["head"].T  # BUG?: untied-weights head
 
 
 def tied(params, ids):
@@ -48,7 +48,7 @@ def init():
 def buggy():
     params = init()
     params["head"] = params["embed"]
-    return training(params, copied)  # BUG?: untied-weights embed, head
+    return training(params, copied)
 
 
 def fixed():
