@@ -54,6 +54,15 @@ KERAS_ELSEWHERE: Mapping[str, Open | NotApplicable] = {  # on JAX and on torch
     "unregistered-parameter": Open("layers that a Keras model does not track are told on TensorFlow only, yet"),
 }
 
+_KERAS_DROPOUT = Open("in which mode the dropouts of Keras run on JAX is not seen yet")
+
+KERAS_ON_JAX: Mapping[str, Open | NotApplicable] = {
+    **KERAS_ELSEWHERE,
+    "stuck-dropout": _KERAS_DROPOUT,
+    "teacher-dropout": _KERAS_DROPOUT,
+    "trained-in-eval": _KERAS_DROPOUT,
+}
+
 _RESTORED = Open("saving and restoring are not tried yet")
 
 TENSORFLOW: Mapping[str, Open | NotApplicable] = {

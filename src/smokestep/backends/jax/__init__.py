@@ -16,7 +16,7 @@ import jax
 
 from smokestep.backends import keras_words
 from smokestep.backends.gaps import JAX as GAPS
-from smokestep.backends.gaps import KERAS_ELSEWHERE
+from smokestep.backends.gaps import KERAS_ON_JAX
 from smokestep.backends.jax import frames, keras, running, trees
 from smokestep.backends.jax.assembly import Assembly
 from smokestep.backends.jax.declarations import batch_arrays
@@ -100,7 +100,7 @@ class JaxWorld:
     def gaps(self) -> Mapping[str, Open | NotApplicable]:
         """What is not judged for JAX, for what Keras does with it, and of this training."""
         why = statistics.untried(Kept(self._training, self._state))
-        keras = KERAS_ELSEWHERE if self._of_keras() else {}
+        keras = KERAS_ON_JAX if self._of_keras() else {}
         return {**GAPS, **keras, **self._unread, **({"evaluation-updates": why} if why is not None else {})}
 
     def words(self) -> Sequence[tuple[str, str]]:
