@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,13 +20,11 @@ from smokestep.backends.jax.lab.compare import difference
 from smokestep.backends.jax.lab.rerun import Heard
 from smokestep.backends.jax.lab.trail import RECURRENCE, ran
 from smokestep.backends.jax.losses import reduced
+from smokestep.backends.shifted import LEAST, Fit, Layout, in_time, layouts, shifted
 from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.flow import Graph
 from smokestep.evidence.trials import Difference
 
-Layout: TypeAlias = int | str  # the dimension of time, or how samples and positions were flattened into one
-LEAST = 8  # entries that must agree: of eight binary ones, chance agrees in one case of 256
-AROUND = 8  # shifts looked at beyond those that keep the target within the argument
 CUT = 64  # positions by which a prediction may be shorter than what the model made
 TOKENS = 1 << 20  # entries up to which targets and scores are compared
 WIDTH = 16  # entries of a row of scores by which it is known again: rows that agree in 16 real entries are one row
@@ -62,19 +60,6 @@ class Rows:
         return None if made is None else in_time(np.asarray(made), self.layout, samples)
 
 
-@dataclass(slots=True)
-class Fit:
-    """A target that is an argument, shifted: `layout` of the target, `time` of the argument."""
-
-    layout: Layout
-    time: int
-    offset: int
-    series: Any
-    counted: Any
-    compared: int
-    wraps: bool
-
-
 def answered(heard: Heard, loss: Compared, weighed: bool) -> Answer | None:
     """What a loss compared in one run, if each entry of its target has a row of scores."""
     target, prediction = (heard.values.get(each) for each in (loss.target, loss.prediction))
@@ -108,65 +93,15 @@ def _chosen(shares: Any) -> tuple[Any, Any]:
     return plain.argmax(-1).astype(np.int64), known
 
 
-def in_time(array: Any, layout: Layout, samples: int) -> Any:
-    """An array as (sample, position, feature); None if it has not the form for it."""
-    if isinstance(layout, str):
-        if not array.ndim or array.shape[0] % samples:
-            return None
-        if layout == "samples first":
-            return array.reshape(samples, array.shape[0] // samples, -1)
-        return array.reshape(array.shape[0] // samples, samples, -1).swapaxes(0, 1)
-    if array.ndim == 1:
-        return array.reshape(1, -1, 1)
-    if layout >= array.ndim:
-        return None
-    turned = np.moveaxis(array, layout, 1)
-    return turned.reshape(turned.shape[0], turned.shape[1], -1)
-
-
 def fits(answer: Answer, argument: Any) -> list[Fit]:
-    """How the target of a loss is this argument shifted; nothing if it is not, or in more than one way. Without a shift
-    it does not show which dimension is time: it is then told for either."""
+    """How the target of a loss is this argument shifted, if their types can be compared."""
     whole, real = argument.dtype.kind in "iu", jnp.issubdtype(argument.dtype, jnp.floating)
     if not argument.ndim or not 0 < argument.size <= TOKENS or whole != (answer.target.dtype.kind in "iu"):
         return []
     if not (whole or real):
         return []
     argument = argument if whole else argument.astype(answer.target.dtype)
-    found = [each for time in range(min(argument.ndim, 4)) for each in _fits(answer, argument, time)]
-    best = max((each.compared for each in found), default=0)
-    rivals = [each for each in found if each.compared * 2 > best]
-    return rivals if len(rivals) == 1 or not any(each.offset for each in rivals) else []
-
-
-def _fits(answer: Answer, argument: Any, time: int) -> Iterator[Fit]:
-    series = in_time(argument, time, 1)
-    if series is None or series.shape[1] < 2:
-        return
-    samples, length, _ = series.shape
-    for layout in _layouts(answer.target.ndim, samples):
-        wanted, counted = (in_time(each, layout, samples) for each in (answer.target, answer.counted))
-        if wanted is None or wanted.shape[0] != samples or wanted.shape[2] != series.shape[2]:
-            continue
-        counted, count = counted.any(-1), wanted.shape[1]
-        for offset in range(-AROUND, max(length - count, 0) + AROUND + 1):
-            low, high = max(0, -offset), min(count, length - offset)
-            if high <= low:
-                continue
-            mask = counted[:, low:high]
-            agree = (wanted[:, low:high] == series[:, low + offset : high + offset]).all(-1)
-            some = wanted[:, low:high][mask]
-            if int(mask.sum()) < LEAST or not bool((agree | ~mask).all()) or bool((some == some[:1]).all()):
-                continue
-            beyond = wanted[:, high:] if offset > 0 else wanted[:, :0]
-            wraps = beyond.shape[1] > 0 and bool((beyond == series[:, : beyond.shape[1]]).all())
-            yield Fit(layout, time, offset, series, counted, int(mask.sum()), wraps)
-
-
-def _layouts(dims: int, samples: int) -> list[Layout]:
-    if dims == 1:
-        return ["samples first", "time first"] if samples > 1 else ["samples first"]
-    return [1, 0, *range(2, min(dims, 4))]
+    return shifted(answer.target, answer.counted, argument)
 
 
 def results(modelled: Modelled, graph: Graph, arguments: Sequence[Any]) -> list[tuple[int, bool]]:
@@ -230,7 +165,7 @@ def _where(heard: Heard, loss: Compared, answer: Answer, found: Fit) -> tuple[La
         if not 0 < kept.size <= TOKENS:
             continue
         array = np.asarray(kept)
-        for layout in _layouts(array.ndim - answer.classed, samples):
+        for layout in layouts(array.ndim - answer.classed, samples):
             made = in_time(array, layout, samples)
             starts = _placed(mine, found.counted, made) if made is not None else []
             if len(starts) > 1:

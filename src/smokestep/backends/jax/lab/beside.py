@@ -12,10 +12,9 @@ import numpy as np
 from smokestep.backends.jax.lab.compare import gap, scale_of
 from smokestep.backends.jax.lab.rerun import Heard
 from smokestep.backends.jax.lab.trail import RECURRENCE, plain, ran, touch
+from smokestep.backends.lengths import WAYS, ways_of
 from smokestep.evidence.trials import Spread, Touch
 
-MARGIN = 4  # entries that a model may put around a sequence: class tokens, begin and end marks
-WAYS = 16  # ways to lay two arrays side by side that are tried
 SAME, APART = Spread((), (), False), Spread((), (), True)
 
 
@@ -52,7 +51,7 @@ def _apart(short: Any, long: Any, size: int, kept: tuple[int, ...], by: float) -
         return False
     if (short.ndim, short.dtype) != (long.ndim, long.dtype):
         return True
-    ways = [_ways(p, q, size, kept) for p, q in zip(short.shape, long.shape, strict=True)]
+    ways = [ways_of(p, q, size, kept) for p, q in zip(short.shape, long.shape, strict=True)]
     return all(_differ(short, _taken(long, way), by) for way in islice(product(*ways), WAYS))
 
 
@@ -68,21 +67,3 @@ def _taken(long: Any, way: Sequence[Sequence[int] | None]) -> Any:
         if indices is not None:
             long = np.take(long, list(indices), axis=dim)
     return long
-
-
-def _ways(short: int, long: int, size: int, kept: tuple[int, ...]) -> list[Sequence[int] | None]:
-    """The indices of a longer dimension that a shorter one may have; [None] where they are equally long."""
-    if short == long:
-        return [None]
-    times, rest = divmod(long - short, size - len(kept))
-    around = short // times - len(kept) if times > 0 and not rest and short % times == 0 else -1
-    if not 0 <= around <= MARGIN:
-        return []
-    ways: list[Sequence[int] | None] = []
-    whole = size + around  # one sequence with what stands around it; folded with others, `times` of them
-    for front in range(around + 1):
-        one = [*range(front), *(front + each for each in kept), *range(front + size, whole)]
-        ways.append([copy * whole + each for copy in range(times) for each in one])
-        if times > 1:
-            ways.append([each * times + copy for each in one for copy in range(times)])
-    return ways

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
+from smokestep.backends.shifted import Fit, Layout, in_time, layouts, shifted
 from smokestep.backends.tensorflow.lab.compare import EPS, difference
 from smokestep.backends.tensorflow.trace import array_of
 from smokestep.evidence.alignment import Alignment
 from smokestep.evidence.trials import Difference
 
-Layout: TypeAlias = int | str  # the dimension of time, or how samples and positions were flattened into one
-LEAST = 8  # entries that must agree: of eight binary ones, chance agrees in one case of 256
-AROUND = 8  # shifts looked at beyond those that keep the target within the argument
 CUT = 64  # positions by which a prediction may be shorter than what the model made
 TOKENS = 1 << 20  # entries up to which targets and scores are compared
 ANSWERS = 64  # loss calls looked at
@@ -48,19 +46,6 @@ class Rows:
         """The rows of one outcome, as (sample, position, feature)."""
         made = array_of(outcome.handle["outputs"][self.output][1])
         return None if made is None else in_time(made, self.layout, samples)
-
-
-@dataclass(slots=True)
-class Fit:
-    """A target that is an argument, shifted: `layout` of the target, `time` of the argument."""
-
-    layout: Layout
-    time: int
-    offset: int
-    series: Any
-    counted: Any
-    compared: int
-    wraps: bool
 
 
 def answers(calls: Iterable[Any], step: int) -> list[Answer]:
@@ -99,62 +84,14 @@ def _unpadded(target: Any) -> Any:
     return counted
 
 
-def in_time(array: Any, layout: Layout, samples: int) -> Any:
-    """An array as (sample, position, feature); None if it has not the form for it."""
-    if isinstance(layout, str):
-        if not array.ndim or array.shape[0] % samples:
-            return None
-        if layout == "samples first":
-            return array.reshape(samples, array.shape[0] // samples, -1)
-        return array.reshape(array.shape[0] // samples, samples, -1).swapaxes(0, 1)
-    if array.ndim == 1:
-        return array.reshape(1, -1, 1)
-    turned = np.moveaxis(array, layout, 1)
-    return turned.reshape(turned.shape[0], turned.shape[1], -1)
-
-
 def fits(answer: Answer, argument: Any) -> list[Fit]:
-    """How the target of a loss is this argument shifted; nothing if it is not, or in more than one way. Without a shift
-    it does not show which dimension is time: it is then told for either."""
+    """How the target of a loss is this argument shifted, if their types can be compared."""
     whole = argument.dtype.kind in "iu"
     if not argument.ndim or not argument.size or whole != (answer.target.dtype.kind != "f"):
         return []
     if not whole and argument.dtype.kind != "f":
         return []
-    found = [each for time in range(min(argument.ndim, 4)) for each in _fits(answer, argument, time)]
-    best = max((each.compared for each in found), default=0)
-    rivals = [each for each in found if each.compared * 2 > best]
-    return rivals if len(rivals) == 1 or not any(each.offset for each in rivals) else []
-
-
-def _fits(answer: Answer, argument: Any, time: int) -> Iterator[Fit]:
-    series = in_time(argument, time, 1)
-    if series is None or series.shape[1] < 2:
-        return
-    samples, length, _ = series.shape
-    for layout in _layouts(answer.target.ndim, samples):
-        wanted, counted = (in_time(each, layout, samples) for each in (answer.target, answer.counted))
-        if wanted is None or wanted.shape[0] != samples or wanted.shape[2] != series.shape[2]:
-            continue
-        counted, count = counted.any(-1), wanted.shape[1]
-        for offset in range(-AROUND, max(length - count, 0) + AROUND + 1):
-            low, high = max(0, -offset), min(count, length - offset)
-            if high <= low:
-                continue
-            mask = counted[:, low:high]
-            agree = (wanted[:, low:high] == series[:, low + offset : high + offset]).all(-1)
-            some = wanted[:, low:high][mask]
-            if int(mask.sum()) < LEAST or not bool((agree | ~mask).all()) or bool((some == some[:1]).all()):
-                continue
-            beyond = wanted[:, high:] if offset > 0 else wanted[:, :0]
-            wraps = beyond.shape[1] > 0 and bool((beyond == series[:, : beyond.shape[1]]).all())
-            yield Fit(layout, time, offset, series, counted, int(mask.sum()), wraps)
-
-
-def _layouts(dims: int, samples: int) -> list[Layout]:
-    if dims == 1:
-        return ["samples first", "time first"] if samples > 1 else ["samples first"]
-    return [1, 0, *range(2, min(dims, 4))]
+    return shifted(answer.target, answer.counted, argument)
 
 
 # ── where the rows were made ───────────────────────────────────────────────────────────────────────────────────────
@@ -189,7 +126,7 @@ def _in_outputs(answer: Answer, found: Fit, outputs: Sequence[Any]) -> tuple[Row
         view = array_of(each)
         if view is None or view.dtype.kind != "f" or view.ndim < 2 or not 0 < view.size <= TOKENS:
             continue
-        for layout in _layouts(view.ndim - answer.classed, samples):
+        for layout in layouts(view.ndim - answer.classed, samples):
             made = in_time(view, layout, samples)
             if made is not None and (start := _placed(mine, found.counted, made)) is not None:
                 return Rows(layout, index), start, made.shape[1]

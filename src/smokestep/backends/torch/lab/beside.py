@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from smokestep.backends.lengths import WAYS, ways_of
 from smokestep.backends.torch.lab.compare import gap
 from smokestep.backends.torch.lab.trail import Followed, Kept
 from smokestep.backends.torch.meters import comparable, measurable
@@ -20,8 +21,6 @@ from smokestep.backends.torch.vocabulary import bare_name, tensors_in
 from smokestep.evidence.trials import Spread, Touch
 
 Tensor = torch.Tensor
-MARGIN = 4  # entries that a model may put around a sequence: class tokens, begin and end marks
-WAYS = 16  # ways to lay two tensors side by side that are tried
 SAME, APART = Spread((), (), False), Spread((), (), True)
 
 
@@ -65,7 +64,7 @@ class Beside(TorchFunctionMode):
             return False
         if (short.dim(), short.dtype) != (long.dim(), long.dtype):
             return True
-        ways = [_ways(p, q, self._size, self._kept) for p, q in zip(short.shape, long.shape, strict=True)]
+        ways = [ways_of(p, q, self._size, self._kept) for p, q in zip(short.shape, long.shape, strict=True)]
         return all(self._differ(short, _taken(long, way)) for way in islice(product(*ways), WAYS))
 
     def _differ(self, one: Tensor, other: Tensor) -> bool:
@@ -81,20 +80,3 @@ def _taken(long: Tensor, way: Sequence[Sequence[int] | None]) -> Tensor:
         if indices is not None:
             long = long.index_select(dim, torch.tensor(list(indices), device=long.device))
     return long
-
-
-def _ways(short: int, long: int, size: int, kept: tuple[int, ...]) -> list[Sequence[int] | None]:
-    """The indices of a longer dimension that a shorter one may have; [None] where they are equally long."""
-    if short == long:
-        return [None]
-    times, rest = divmod(long - short, size - len(kept))
-    around = short // times - len(kept) if times > 0 and not rest and short % times == 0 else -1
-    if not 0 <= around <= MARGIN:
-        return []
-    ways, whole = [], size + around  # one sequence with what stands around it; folded with others, `times` of them
-    for front in range(around + 1):
-        one = [*range(front), *(front + each for each in kept), *range(front + size, whole)]
-        ways.append([copy * whole + each for copy in range(times) for each in one])
-        if times > 1:
-            ways.append([each * times + copy for each in one for copy in range(times)])
-    return ways
