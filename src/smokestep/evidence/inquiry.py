@@ -241,7 +241,8 @@ class Inquiry:
         return self._fate(parameter, "opaque", f"calls whose inside was not seen: {calls}", step=graph.step)
 
     def _is_twin(self, parameter: Parameter) -> bool:
-        """Whether it is a copy of a parameter that trains: same last names, same shape, same first values."""
+        """Whether it is a copy of a parameter that trains: same last names, same shape, same first values. An average
+        of this one moves too, but gets no gradient: it is the copy."""
         mine = self.moves[parameter.name]
         scale = mine[0].scale if mine else 0.0
         parts = parameter.name.split(".")
@@ -251,6 +252,7 @@ class Inquiry:
             and other.name.split(".")[-min(2, len(parts) - 1) or -1 :] == parts[-min(2, len(parts) - 1) or -1 :]
             and self.moves[other.name]
             and self.moves[other.name][0].scale == scale
+            and any(move.gradient for move in self.moves[other.name])
             for other in self.steps.parameters
         )
 
