@@ -154,7 +154,9 @@ def test_each_step_shows_the_branch_that_it_took(compiled):
 def test_a_cond_in_a_cond_in_a_loop():
     def middle(hidden, params, count):
         def turn(hidden, index):
-            deep = lambda hidden: lax.switch(index, [jnp.sin, jnp.cos, jnp.tanh], hidden)  # noqa: E731
+            def deep(hidden):
+                return lax.switch(index, [jnp.sin, jnp.cos, jnp.tanh], hidden)
+
             return lax.cond(count < 10, deep, lambda hidden: hidden @ params["other"], hidden), None
 
         return lax.scan(turn, hidden, jnp.arange(2))[0]
