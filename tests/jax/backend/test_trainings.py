@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import nnx
 
 import smokestep
 from smokestep.backends.jax import open_world
@@ -260,3 +261,27 @@ def test_a_step_that_was_compiled_ahead_of_time_is_open() -> None:
     report = smokestep.examine(smokestep.Training(lambda *given: ahead(*given), batch, state=params))
     assert {each.verdict.value for each in report.checks.values()} == {"open"}
     assert "compiled ahead of time" in str(report)
+
+
+def test_two_variables_of_a_module_that_begin_as_one_array_are_two_parameters():
+    class Heads(nnx.Module):
+        def __init__(self):
+            self.first = nnx.Linear(3, 1, rngs=nnx.Rngs(0))
+            self.others = nnx.List([nnx.Param(self.first.kernel[...])])
+
+        def __call__(self, inputs):
+            return self.first(inputs) + inputs @ self.others[0][...]
+
+    model = Heads()
+    optimizer = nnx.Optimizer(model, sgd, wrt=nnx.Param)
+    kept = model.first.kernel.get_raw_value()
+
+    @nnx.jit
+    def update(model, optimizer):
+        grads = nnx.grad(lambda model: jnp.mean((model(INPUTS) - TARGETS) ** 2))(model)
+        optimizer.update(model, grads)
+
+    names = {"first.kernel", "first.bias", "others.0"}
+    assert moved(recorded(smokestep.Training(update, state=(model, optimizer)))) == names
+    assert moved(recorded(smokestep.Training(lambda: update(model, optimizer)))) == names
+    assert model.first.kernel.get_raw_value() is kept is model.others[0].get_raw_value()

@@ -147,6 +147,8 @@ class JaxWorld:
             for path, classes in trees.optimizers(value, root).items():
                 tops.setdefault(path, classes)
         self._state = running.apart(self._state)
+        for _, value in self._roots():
+            running.variables_apart(value)
         first = self._leaves()
         batch = list(batch_arrays(training.batch)) if training.has_batch else []
         try:

@@ -33,9 +33,20 @@ def apart(state: Any) -> Any:
         again = place in seen and isinstance(value, jax.Array)
         seen.add(place)
         leaves.append(renewed(value) if again else value)
+        variables_apart(value)
     if all(one is other for one, (_, other) in zip(leaves, found, strict=True)):
         return state
     return jax.tree_util.tree_unflatten(tree, leaves)
+
+
+def variables_apart(module: Any) -> None:
+    """Give a variable of an NNX module that holds the array of another one the same array as an object of its own."""
+    seen: set[int] = set()
+    for variable in trees.variables(module):
+        array = variable.get_raw_value()
+        if id(array) in seen and isinstance(array, jax.Array):
+            variable.set_raw_value(renewed(array))
+        seen.add(id(array))
 
 
 def _structure(value: Any) -> Any:

@@ -160,6 +160,20 @@ def _key(key: Any) -> str:
     return str(key)
 
 
+def variables(value: Any, seen: set[int] | None = None) -> Iterator[Any]:
+    """Every variable of an NNX module, once; none of what is no module."""
+    within, seen = seen is not None, set() if seen is None else seen
+    opens = is_living(value) or (within and isinstance(value, (dict, list, tuple)))
+    if not opens or is_keras(value) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if _variable(type(value)) is not None:
+        yield value
+        return
+    for _, child in _opened(value) or ():
+        yield from variables(child, seen)
+
+
 def is_living(value: Any) -> bool:
     """Whether an object is changed in place by its training: an NNX module, optimizer, metric or stream of keys."""
     if isinstance(value, type):
