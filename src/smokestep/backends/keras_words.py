@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+# Keras, and the libraries of JAX, call the weight of the past momentum, where PyTorch calls that of the new batch so.
+MOMENTUM: tuple[tuple[str, str], ...] = (
+    (": momentum ", ": a momentum that leaves "),
+    (" is the weight of the new batch, so ", " to the new batch, so "),
+    (" was taken over from Keras or TensorFlow, write momentum=", " was to be the weight of the past, write it as "
+     "momentum, which is now "),
+)  # fmt: skip
 WORDS: tuple[tuple[str, str], ...] = (
+    *MOMENTUM,
     ("`nll_loss` wants log-probabilities (none above 0), and is given scores", "the cross-entropy wants probabilities "
      "(`from_logits=False`), and is given scores"),
     ("put log_softmax before it, or give the plain scores to cross_entropy", "say `from_logits=True`, or end the model "

@@ -6,6 +6,8 @@ finding that JAX can get is left with a word that only PyTorch knows.
 
 from __future__ import annotations
 
+from smokestep.backends.keras_words import MOMENTUM
+
 WORDS: tuple[tuple[str, str], ...] = (
     # why no gradient passes
     (
@@ -88,12 +90,7 @@ WORDS: tuple[tuple[str, str], ...] = (
     (".eval()", " is to run in evaluation mode, with its dropout off: `deterministic=True`"),
     ("update it only `if self.training`", "update it only `if not self.deterministic`, or as your flag is called"),
     ("pass training=self.training, or use nn.Dropout", "leave `deterministic` to the module's own attribute"),
-    (": momentum ", ": a momentum that leaves "),  # JAX's libraries call the weight of the past by that name
-    (" is the weight of the new batch, so ", " to the new batch, so "),
-    (
-        " was taken over from Keras or TensorFlow, write momentum=",
-        " was to be the weight of the past, write it as momentum, which is now ",
-    ),
+    *MOMENTUM,
     (
         'try backend="eager", then "aot_eager", to see which part of the compiler does it',
         "hand over as arguments what the compiled function reads from outside: it is read once, when it is traced",
