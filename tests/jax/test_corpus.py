@@ -77,6 +77,7 @@ def test_a_gap_does_not_pass(case: str) -> None:
 def test_fixed_is_silent(case: str) -> None:
     report = examined(case, "fixed")
     assert report.error is None
+    assert report.steps, f"nothing was seen of it: {report}"
     assert told(report) == []
 
 

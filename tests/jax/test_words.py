@@ -19,7 +19,7 @@ from smokestep.backends.jax.words import WORDS
 SOURCE = Path(smokestep.__file__).parent
 TORCH = re.compile(
     r"detach|zero_grad|requires_grad|(?<!jax\.)\bnn\.|\bF\.|torch|backward\(|\.step\(|train\(\)|eval\(\)|no_grad|state_dict|\.data\b"
-    r"|autograd|masked_fill|unsqueeze|\bdim=|\btensor\b|rsample|log_prob\b|scheduler"
+    r"|autograd|masked_fill|unsqueeze|\bdim=|\btensor\b|track_running_stats|rsample|log_prob\b|scheduler"
 )
 # What JAX never says: verdicts without a finding, names of experiments, tables of names of operations.
 SILENT = (

@@ -34,6 +34,7 @@ def test_healthy_training_stays_silent(path: Path, name: str) -> None:
     declared = getattr(load(path), "SUSPICIONS", {}).get(name, {})
 
     assert report.error is None
+    assert report.steps, f"nothing was seen of it: {report}"
     assert [str(each) for each in report.defects] == []
     assert [str(each) for each in report.suspicions if each.check not in declared] == []
     assert set(declared) == {each.check for each in report.suspicions}, "declared, and not raised any more"

@@ -8,9 +8,14 @@ MOMENTUM: tuple[tuple[str, str], ...] = (
     (" is the weight of the new batch, so ", " to the new batch, so "),
     (" was taken over from Keras or TensorFlow, write momentum=", " was to be the weight of the past, write it as "
      "momentum, which is now "),
+    (": their momentum is 0", ": their momentum, the weight of the past, is 1"),
+    ("give momentum the weight of a new batch (0.1 is the default)", "give a momentum below 1 (0.99 is the default)"),
+    (" (track_running_stats=True)", ""),
 )  # fmt: skip
 WORDS: tuple[tuple[str, str], ...] = (
     *MOMENTUM,
+    ("restores the buffers, or that sets track_running_stats to False after building", "puts back the variables that "
+     "hold them"),
     ("`nll_loss` wants log-probabilities (none above 0), and is given scores", "the cross-entropy wants probabilities "
      "(`from_logits=False`), and is given scores"),
     ("put log_softmax before it, or give the plain scores to cross_entropy", "say `from_logits=True`, or end the model "

@@ -129,6 +129,17 @@ def test_a_shard_map_with_collectives_is_walked():
     assert "relu" in names and "all_reduce" in names and "shard_map" not in names
 
 
+def test_a_mean_over_an_axis_that_vmap_names_stays_a_mean():
+    def middle(hidden, params, count):
+        def one(row):
+            return row - lax.pmean(lax.psum(row, "rows"), "rows")
+
+        return jax.vmap(one, axis_name="rows")(hidden @ params["other"])
+
+    assert "all_reduce" in [op.name for op in ops(training(middle))]
+    assert not smokestep.examine(training(middle), select=WIRING).findings
+
+
 def ops(subject, steps=1):
     with open_world(subject, seed=0, steps=steps) as world:
         graphs = world.recording().flow.graphs

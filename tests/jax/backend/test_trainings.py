@@ -13,7 +13,7 @@ import optax
 from flax import nnx
 
 import smokestep
-from smokestep.backends.jax import open_world
+from smokestep.backends.jax import open_world, recorder
 from smokestep.findings import Verdict
 
 INPUTS = np.linspace(-1, 1, 24, dtype=np.float32).reshape(8, 3)
@@ -246,6 +246,20 @@ def test_a_second_gradient_of_what_the_first_update_left():
     assert [len(event.parameters) for event in recording.steps.of("backward")] == [1, 2] * 2
     assert len(recording.steps.of("update")) == 4
     assert not smokestep.examine(training).defects
+
+
+def test_a_step_that_could_not_be_followed_is_open(monkeypatch) -> None:
+    def fails(closed):
+        raise TypeError("an equation of a later JAX")
+
+    @jax.jit
+    def step(params, batch):
+        return descend(params, jax.grad(loss_of)(params, *batch))
+
+    monkeypatch.setattr(recorder, "program_of", fails)
+    report = smokestep.examine(smokestep.Training(step, (INPUTS, TARGETS), state=params()))
+    assert {each.verdict.value for each in report.checks.values()} == {"open"}
+    assert "`step` could not be followed (TypeError: an equation of a later JAX)" in str(report)
 
 
 def test_a_step_that_was_compiled_ahead_of_time_is_open() -> None:

@@ -38,10 +38,6 @@ from smokestep.world import NotOffered, Recording
 
 __all__ = ["LOOP", "StopWatching", "live", "open_world"]
 
-AHEAD = (
-    "the step runs a program that was compiled ahead of time (`.lower(...).compile()`), which cannot be looked into: "
-    "call the jitted function itself in what is examined"
-)
 PATIENCE = 17  # step calls without an update before "it never updates" is believed
 LOOP = ("forward", "backward", "update")  # the events of a plain step
 
@@ -159,8 +155,8 @@ class JaxWorld:
         except Exception as error:
             self._error = error, frames.of_exception(error)
             recorder.turn = None
-        if self._error is None and recorder.hooks.ahead and not any(turn.forwards for turn in recorder.turns):
-            raise NotOffered(AHEAD)
+        if self._error is None and (why := recorder.blind()):
+            raise NotOffered(why)
         seconds = time.perf_counter() - started
         assembly = Assembly(
             recorder.turns,

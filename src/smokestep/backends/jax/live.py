@@ -258,8 +258,11 @@ class JaxLive:
                     else:
                         now = sight.variables()
                         self._end(lambda path, array: _read(now, path, array))
+                lost = recorder.blind() if recorder.lost else ""
                 if not recorder.turns:
-                    raise Unseen(NOTHING)
+                    raise Unseen(lost or NOTHING)
+                if lost:
+                    raise NotOffered(lost)
                 self._recording = self._assembled()
             except Exception as error:
                 self._failure = error

@@ -25,7 +25,13 @@ from smokestep.backends.jax.probe import Measured, gradients_told, most
 from smokestep.backends.jax.programs import branching, compiled, eager_body, evaluator, felt_compiled, program_of
 from smokestep.backends.jax.sketch import Plain, Sketch, Step
 from smokestep.evidence.keys import Use
+from smokestep.facts import told
 from smokestep.findings import Line
+
+AHEAD = (
+    "the step runs a program that was compiled ahead of time (`.lower(...).compile()`), which cannot be looked into: "
+    "call the jitted function itself in what is examined"
+)
 
 
 class Recorder:
@@ -44,6 +50,7 @@ class Recorder:
         self.runs: dict[int, Differentiation] = {}
         self.batch: list[tuple[str, Any]] = []
         self.uses: list[Use] = []
+        self.lost = ""  # the compiled function that could not be followed, and why
         self.hooks = Hooks(self.jit, self.eager, self.opaque, evaluator, self.switch)
 
     # ── the bounds of a step ───────────────────────────────────────────────────────────────────────────────────
@@ -82,6 +89,12 @@ class Recorder:
         if len(self.turns) >= patience or not any(turn.backwards for turn in self.turns):
             return False
         return not any(turn.taint.get(left) for turn in self.turns for left in turn.left.values())
+
+    def blind(self) -> str:
+        """Why nothing was seen to be differentiated, though something ran that could not be looked into; else ""."""
+        if any(turn.forwards for turn in self.turns):
+            return ""
+        return AHEAD if self.hooks.ahead else f"{self.lost}, so nothing of a training was seen" if self.lost else ""
 
     def register(self, array: Any, kind: Any, name: str = "", source: tuple[str, ...] | None = None) -> Cell:
         """A value for an array that is there already."""
@@ -144,6 +157,7 @@ class Recorder:
                 if _users_own(error):
                     raise
                 self.turn.opaque.append((name or "a compiled function", frames.lines(path)[0]))
+                self.lost = f"`{name}` could not be followed ({told(error)})" if name else self.lost
                 self.kept.append(arguments)
                 return None
             telling.tell_unit(self, probe, arguments, ran, path)

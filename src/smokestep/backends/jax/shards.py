@@ -39,10 +39,15 @@ def within(mesh: Any, call: Callable[..., Sequence[Any]]) -> Callable[..., Seque
 
 
 def collective(eqn: Any) -> Callable[..., Sequence[Any]] | None:
-    """What an equation that talks to other devices gives where there are none; None for any other equation."""
+    """What an equation that talks to other devices gives where there are none; None for any other equation.
+
+    One over an axis that `vmap` has given a number is a sum like any other.
+    """
     if eqn.primitive.name == "axis_index":
         return lambda *_: (jnp.zeros((), eqn.outvars[0].aval.dtype),)
-    if eqn.primitive.name not in COLLECTIVES:
+    axes = eqn.params.get("axes", eqn.params.get("axis_name", ()))
+    numbered = any(isinstance(each, int) for each in (axes if isinstance(axes, tuple) else (axes,)))
+    if eqn.primitive.name not in COLLECTIVES or numbered:
         return None
     shapes = [var.aval.shape for var in eqn.outvars]
     return lambda *given: [jnp.reshape(each, shape) for each, shape in zip(given, shapes, strict=True)]

@@ -92,6 +92,10 @@ WORDS: tuple[tuple[str, str], ...] = (
     ("pass training=self.training, or use nn.Dropout", "leave `deterministic` to the module's own attribute"),
     *MOMENTUM,
     (
+        "look for code that restores the buffers, or that sets track_running_stats to False after building",
+        "keep the new ones: return them from the step, and hand them to the next one",
+    ),
+    (
         'try backend="eager", then "aot_eager", to see which part of the compiler does it',
         "hand over as arguments what the compiled function reads from outside: it is read once, when it is traced",
     ),
