@@ -6,9 +6,11 @@ does not know would end the process, so those that are no public ones go to the 
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,11 @@ def _taken(item: pytest.Item) -> bool:
 def _number(name: str) -> int:
     """A number of a name, the same in every process."""
     return zlib.crc32(name.encode())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_out_afterwards() -> Iterator[None]:
+    """What JAX keeps of the programs of a module is left out of later walks over the living objects, as imports are."""
+    yield
+    gc.collect()
+    gc.freeze()

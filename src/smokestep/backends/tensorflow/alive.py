@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tensorflow.python.ops import resource_variable_ops
+
+from smokestep.backends.living import objects, with_subclasses
 
 
 def imported(name: str) -> bool:
@@ -28,18 +29,8 @@ def alive() -> Mapping[str, list[Any]]:
         wanted.update(keras=Variable, optimizer=BaseOptimizer, layer=Layer, trainer=Trainer)
     found: dict[str, list[Any]] = {name: [] for name in ("variable", "keras", "optimizer", "layer", "trainer")}
     kinds = {kind: tuple(name for name, base in wanted.items() if base in type.mro(kind))
-             for kind in _with_subclasses(wanted.values())}  # fmt: skip
-    for each in [each for each in gc.get_objects() if type(each) in kinds]:
+             for kind in with_subclasses(wanted.values())}  # fmt: skip
+    for each in objects(kinds):
         for name in kinds[type(each)]:
             found[name].append(each)
-    return found
-
-
-def _with_subclasses(kinds: Iterable[type]) -> set[type]:
-    """These classes, and all that are made from them."""
-    found, open_ = set[type](), list(kinds)
-    while open_:
-        if (kind := open_.pop()) not in found:
-            found.add(kind)
-            open_ += type.__subclasses__(kind)
     return found

@@ -6,7 +6,6 @@ class. With one model, parameters have the names of `named_parameters()`; with s
 
 from __future__ import annotations
 
-import gc
 import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +17,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from smokestep.backends.living import objects, with_subclasses
 from smokestep.backends.torch import frames
 
 WRAPPERS = re.compile(r"(^|\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)(?=\.|$)")
@@ -50,19 +50,12 @@ class Words:
 
 def all_modules() -> list[nn.Module]:
     """Every module alive in the process."""
-    return _alive(nn.Module)
+    return objects(with_subclasses([nn.Module]))
 
 
 def all_optimizers() -> list[Optimizer]:
     """Every optimizer alive in the process."""
-    return _alive(Optimizer)
-
-
-def _alive(kind: type) -> list[Any]:
-    """Every object of a kind; each class is asked once, as there are hundreds of thousands of objects."""
-    objects = gc.get_objects()
-    wanted = {each for each in set(map(type, objects)) if issubclass(each, kind)}
-    return [each for each in objects if type(each) in wanted]
+    return objects(with_subclasses([Optimizer]))
 
 
 def children(module: nn.Module) -> Iterator[nn.Module]:
