@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +149,14 @@ def test_every_line_fits(net: str, width: int) -> None:
     opened = {f"long-check-name-{index}": Outcome(Verdict.OPEN, "some reason " * 9) for index in range(3)}
     whole = report(long, SUSPICION, checks={**CHECKS, **opened}, notes=("note " * 30,), left_out=("a",))
     assert max(map(len, text.render(whole, width=width, color=False).splitlines())) <= width
+
+
+def test_a_place_is_never_broken(net: str) -> None:
+    long = os.path.join(*["a_directory_with_a_long_name"] * 5, "train.py")
+    found = replace(dead_branch(net), cause=line(long, 3), where=Place.of("conv1.weight", line(long, 3)), related=())
+    told = text.render(report(found, training=Subject("train", long)), width=80, color=False).splitlines()
+    assert told.count(f"{long}:3") == 1
+    assert told[:2] == ["1 defect in", f"{long}:train"]
 
 
 def test_what_could_not_be_told_is_grouped_by_reason() -> None:

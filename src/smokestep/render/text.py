@@ -38,7 +38,7 @@ def render(report: Report, *, width: int | None = None, color: bool | None = Non
         markup=False,
     )
     for block in _blocks(report, console.width):
-        console.print(block)
+        console.print(block, crop=False)
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
 
 
@@ -83,7 +83,11 @@ def _headline(report: Report, width: int) -> Iterator[RenderableType]:
         none = "nothing could be judged" if not judged else "no defect so far" if report.error else "no defect"
         told = f"{none}, {told}" if told else none
     style = {Verdict.FAIL: "bold red", Verdict.PASS: "bold green"}.get(report.verdict, "bold yellow")
-    head = Text.assemble((told, style), (f" in {_subject(report)}" if _subject(report) else "", "bold"))
+    subject = _subject(report)
+    head = Text.assemble((told, style), (f" in {subject}" if subject else "", "bold"))
+    if subject and len(head) > width:
+        yield Text.assemble((told, style), (" in", "bold"))
+        head = _whole(subject)
     counts = [
         f"{report.count(Verdict.PASS)} passed",
         f"{report.count(Verdict.NOT_APPLICABLE)} not applicable",
@@ -94,7 +98,9 @@ def _headline(report: Report, width: int) -> Iterator[RenderableType]:
     below: list[str] = []
     while len(head) + sum(map(len, rest)) > width and rest:
         below.insert(0, rest.pop().strip(" ·"))
-    yield Group(Text.assemble(head, *rest), *map(_indented, below))
+    for fact in rest:
+        head.append(fact, "not bold")
+    yield Group(head, *map(_indented, below))
     if report.steps:
         yield _indented(Text(f"looked at {_looked_at(report)}", "dim"))
     for taken in report.inferred:
@@ -255,7 +261,13 @@ def _with_place(head: Text, place: str, width: int) -> Iterator[RenderableType]:
         yield Text.assemble(head, " " * (width - len(head) - len(place)), (place, "bold"))
     else:
         yield head
-        yield Text(place.rjust(width) if len(place) < width else place, "bold")
+        alone = _whole(place.rjust(width) if len(place) < width else place)
+        yield Group(alone)  # a group: the console joins bare texts, and wraps them anew
+
+
+def _whole(place: str) -> Text:
+    """A place on a line of its own, which stays one line: broken, it could be neither opened nor searched for."""
+    return Text(place, "bold", no_wrap=True, overflow="ignore")
 
 
 def _place(line: Line | None) -> str:
