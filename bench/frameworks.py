@@ -1,8 +1,8 @@
 """Measures what examining costs on JAX and on Keras: `python -m bench.frameworks jax` (or `keras`).
 
 A step is compiled there at its first call. So the first examination in a process, which compiles what it tries, is set
-against three first steps, which a script pays as well, and later ones against three later steps. `--write` renews the
-page.
+against building and three first steps, which a script pays as well, and later ones against three later steps. `--write`
+renews the page.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -25,7 +26,7 @@ PAGES = {"jax": "JAX", "keras": "Keras on TensorFlow"}
 HEAD = (
     "training",
     "parameters",
-    "3 first steps, compiling",
+    "building and 3 first steps, compiling",
     "first `examine`",
     "ratio",
     "3 later steps",
@@ -71,15 +72,13 @@ def timed(run: Callable[[], Any]) -> tuple[float, float]:
 
 
 def costs(framework: str, name: str, repeats: int) -> dict[str, Any]:
-    """One training, in this process: three first steps, a first examination, then steps and examinations in turn."""
+    """One training, in this process: steps and examinations in turn, when both have been made once."""
     import smokestep
 
     build = TRAININGS[framework][name]
     run = steps(build(), 3)
-    first, _ = timed(run)
-    reports: list[Any] = []
-    fresh, _ = timed(lambda: reports.append(smokestep.examine(build)))
-    (report,) = reports
+    run()
+    report = smokestep.examine(build)
     assert report.error is None and not report.findings, report
     run()  # what the framework compiles anew after its first examination
     later, examined = [], []
@@ -89,25 +88,22 @@ def costs(framework: str, name: str, repeats: int) -> dict[str, Any]:
     pairs = list(zip(examined, later, strict=True))
     return {
         "parameters": sum(report.training.models.values()),
-        "first": first,
-        "fresh": fresh,
         "later": median(wall for wall, _ in later),
         "examined": median(wall for wall, _ in examined),
-        "to first": fresh / first,
         "to later": median(one[0] / other[0] for one, other in pairs),
         "in processor time": median(one[1] / other[1] for one, other in pairs),
     }
 
 
 def alone(framework: str, name: str, what: str) -> None:
-    """One run in this process: `steps`, as a script would make them, or `examine`."""
-    build = TRAININGS[framework][name]
-    if what == "steps":
-        steps(build(), 3)()
-    else:
-        import smokestep
+    """One run in this process, and how many seconds it took without imports: `steps`, as a script would make them on
+    what it has built, or `examine`, which builds it too."""
+    import_module({"jax": "optax", "keras": "keras"}[framework])
+    import smokestep
 
-        smokestep.examine(build)
+    build = TRAININGS[framework][name]
+    seconds, _ = timed(lambda: steps(build(), 3)() if what == "steps" else smokestep.examine(build))
+    print(seconds)
 
 
 def measured(framework: str, name: str, repeats: int) -> dict[str, Any]:
@@ -115,13 +111,17 @@ def measured(framework: str, name: str, repeats: int) -> dict[str, Any]:
     ours = ("-m", "bench.frameworks", framework, "--one", name)
     row: dict[str, Any] = json.loads(child(*ours, "--repeats", str(repeats))[0].splitlines()[-1])
     row["training"] = name
-    row["peak"] = child(*ours, "--alone", "steps")[2]
-    row["memory"] = (child(*ours, "--alone", "examine")[2] - 4 * row["parameters"]) / row["peak"]
-    script, watched = [], []
+    runs: dict[str, list[Any]] = {"steps": [], "examine": [], "run": []}
     for _ in range(max(3, repeats // 2)):
-        script.append(child(*ours, "--alone", "steps")[1])
-        watched.append(child("-m", "smokestep", "run", "--quiet", *ours, "--alone", "steps")[1])
-    row["script"], row["watched"] = median(script), median(watched)
+        for what in ("steps", "examine"):
+            runs[what].append(child(*ours, "--alone", what))
+        runs["run"].append(child("-m", "smokestep", "run", "--quiet", *ours, "--alone", "steps"))
+    row["first"], row["fresh"] = (
+        median(float(run[0].split()[-1]) for run in runs[what]) for what in ("steps", "examine")
+    )
+    row["script"], row["watched"] = (median(run[1] for run in runs[what]) for what in ("steps", "run"))
+    row["peak"], peak = (median(run[2] for run in runs[what]) for what in ("steps", "examine"))
+    row["memory"] = (peak - 4 * row["parameters"]) / row["peak"]
     print(f"  {name}: done", file=sys.stderr, flush=True)
     return row
 
@@ -145,7 +145,7 @@ def table(framework: str, rows: list[dict[str, Any]]) -> str:
             f"{row['parameters'] / 1e6:.2f} M",
             f"{row['first']:.2f} s",
             f"{row['fresh']:.2f} s",
-            f"{row['to first']:.1f} ×",
+            f"{row['fresh'] / row['first']:.1f} ×",
             f"{row['later']:.2f} s",
             f"{row['examined']:.2f} s",
             f"{row['to later']:.1f} ×",
@@ -158,12 +158,12 @@ def table(framework: str, rows: list[dict[str, Any]]) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
-        "A step is compiled at its first call, and a function that builds a training makes a new step each time. So "
-        'the first `examine` of a process is set against the three first steps of a script, and a "later" one, for '
-        "which the framework has compiled most of its own functions, against three steps that are compiled already: "
-        "the ratio is the median of repetitions taken in turn in one process. Memory is the peak resident size of a "
-        "process of its own, imports included, less one copy of the parameters, against that of the plain steps. The "
-        "script's times are those of whole processes, imports included.",
+        "A step is compiled at its first call, and what builds a training is compiled too, so the first `examine` of a "
+        "process is set against what a script does before its fourth step, both without the framework's imports. A "
+        '"later" one, for which the framework has compiled most of its own functions, is set against three steps that '
+        "are compiled already: the ratio is the median of repetitions taken in turn in one process. Memory is the peak "
+        "resident size of a process of its own, imports included, less one copy of the parameters, against that of the "
+        "plain steps. The script's times are those of whole processes, imports included.",
         "",
         f"To repeat: `make bench-{framework}`.",
     ]

@@ -208,7 +208,7 @@ class Probe:
         self.kept = _kept(found, keep, noted(found))
         self.drawn = keys.uses(found)
         self.direct = self._direct()
-        self._run = jax.jit(self._compute, compiler_options=quickly())
+        self._run = jax.jit(self._compute, compiler_options=quickly(self.sketch))
 
     def __call__(self, given: Sequence[Any]) -> Ran:
         """Run it on these inputs."""

@@ -109,7 +109,7 @@ def _measuring(
         taken = [env[value] for value in inner.conds.values()]
         return measures(env, body.measured, body.kept, body.drawn), taken
 
-    compiled = jax.jit(compute, compiler_options=quickly())
+    compiled = jax.jit(compute, compiler_options=quickly(inner))
 
     def run(given: Sequence[Any]) -> tuple[tuple[Body, Measured], dict[Key, int]]:
         raw, taken = compiled(*given)
@@ -122,7 +122,7 @@ def felt_compiled(body: Body, batched: int) -> Any:
     """What gives the gradients of every value of a body."""
     where = (id(body), batched)
     if where not in _felt:
-        _felt[where] = body, jax.jit(lambda o, c: felt(body, o, c, batched), compiler_options=quickly())
+        _felt[where] = body, jax.jit(lambda o, c: felt(body, o, c, batched), compiler_options=quickly(body.sketch))
     return _felt[where][1]
 
 

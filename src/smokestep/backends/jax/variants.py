@@ -77,7 +77,7 @@ class Variant:
     def scout(self, arguments: Sequence[Any]) -> dict[Key, int]:
         """The branches that its conds take, and nothing else."""
         if self._scout is None:
-            self._scout = jax.jit(self._indices, compiler_options=quickly())
+            self._scout = jax.jit(self._indices, compiler_options=quickly(self.sketch))
         return dict(zip(self._keys(), (int(np.asarray(each)) for each in self._scout(*arguments)), strict=True))
 
     def _keys(self) -> list[Key]:

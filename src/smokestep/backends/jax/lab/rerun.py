@@ -122,7 +122,7 @@ class Listener:
             return found.results(env), losses
 
         key = (id(closed.jaxpr), "whole", self.want is None)
-        return _kept(key, closed, lambda: jax.jit(compute, compiler_options=quickly()))
+        return _kept(key, closed, lambda: jax.jit(compute, compiler_options=quickly(found)))
 
     def model(self, found: Sketch, at: int, arguments: list[Any], data: list[bool], closed: Any) -> None:
         """Run the model of one differentiated function within a compiled call, and end the step."""
@@ -149,7 +149,9 @@ class Listener:
                 return replied(answer, *_operands(step, found.run(given)))
 
             key: Any = (id(closed.jaxpr), "reply", at)
-            self.told(_kept(key, closed, lambda: jax.jit(reply, compiler_options=quickly())), body, model, arguments)
+            self.told(
+                _kept(key, closed, lambda: jax.jit(reply, compiler_options=quickly(found))), body, model, arguments
+            )
             raise Caught
         watched = _watched(body, model, self.watch)
 
@@ -157,7 +159,7 @@ class Listener:
             return watched(_operands(step, found.run(given)))
 
         key = (id(closed.jaxpr), "model", at, self.watch, frozenset(inputs))
-        run = _kept(key, closed, lambda: jax.jit(compute, compiler_options=quickly()))
+        run = _kept(key, closed, lambda: jax.jit(compute, compiler_options=quickly(found)))
         values, felt = run(*arguments)
         pure = {number for number, each in zip(found.inputs, arguments, strict=True) if id(each) in self.noise}
         pure = noises.in_sketch(found, at, draws, moved, pure).intersection(step.operands)
@@ -209,7 +211,7 @@ class Listener:
                 None,
                 lambda: jax.jit(
                     lambda *given: _roots(body.sketch, body.sketch.run(given), params["roots"]),
-                    compiler_options=quickly(),
+                    compiler_options=quickly(body.sketch),
                 ),
             )(*arguments)
             for each in roots:
@@ -220,7 +222,9 @@ class Listener:
         inputs = {n for n, flag in zip(body.sketch.inputs, flags, strict=True) if flag}
         model = frontier(body, inputs)
         if model is not None and self.answer is not None:
-            run = _kept((text, "reply"), None, lambda: jax.jit(_replied(body, model), compiler_options=quickly()))
+            run = _kept(
+                (text, "reply"), None, lambda: jax.jit(_replied(body, model), compiler_options=quickly(body.sketch))
+            )
             self.told(run, body, model, arguments)
         elif model is not None:
             watched = _watched(body, model, self.watch)
@@ -229,7 +233,7 @@ class Listener:
                 return watched(given)
 
             key = (text, "model", self.watch, frozenset(inputs))
-            run = _kept(key, None, lambda: jax.jit(compute, compiler_options=quickly()))
+            run = _kept(key, None, lambda: jax.jit(compute, compiler_options=quickly(body.sketch)))
             values, felt = run(*arguments)
             drew = "random_bits" in text or "threefry" in text
             noised = any(flag and id(each) in self.drawn for each, flag in zip(arguments, flags, strict=True))
