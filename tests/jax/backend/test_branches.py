@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -311,3 +313,17 @@ def test_a_long_loop_and_a_while_loop_stay_whole_and_open():
 
     report = smokestep.examine(smokestep.Training(step, INPUTS, state={"first": params()["first"]}))
     assert not report.defects
+
+
+def test_a_stopped_gradient_is_told_under_pmap():
+    def loss(params, batch):
+        return jnp.mean((lax.stop_gradient(jnp.tanh(batch @ params["first"])) @ params["last"]) ** 2)
+
+    @functools.partial(jax.pmap, axis_name="devices")
+    def step(params, batch):
+        grads = lax.pmean(jax.grad(loss)(params, batch), "devices")
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
+
+    replicated = {"first": jnp.ones((1, 3, 4)), "last": jnp.ones((1, 4, 1))}
+    report = smokestep.examine(smokestep.Training(step, INPUTS[None], state=replicated), select=["gradient-cut"])
+    assert [each.where.path for each in report.findings] == ["first"]

@@ -99,9 +99,11 @@ def _copied(turn: Turn, value: int) -> int | None:
     """What a value was cast or copied from."""
     cell = turn.cells[value]
     op = next((op for op in turn.ops if value in op.makes), None) if cell.op is not None else None
-    if op is None or (len(op.reads) != 1 and op.name != "lax.cond") or turn.cells[op.reads[0]].shape != cell.shape:
+    if op is None or (len(op.reads) != 1 and op.name != "lax.cond"):
         return None
-    return op.reads[0]
+    shape = turn.cells[op.reads[0]].shape
+    replica = op.name == "squeeze" and shape == (1, *cell.shape)  # of `pmap` over one device
+    return op.reads[0] if replica or shape == cell.shape else None
 
 
 def _version(turn: Turn, value: int) -> int | None:

@@ -22,7 +22,7 @@ class CopiedBigram(Bigram):
 
     def __call__(self, ids):
         h = nnx.tanh(self.mix(self.embed(ids)))
-        return h @ self.head.T  # BUG?: untied-weights embed.embedding, head
+        return h @ self.head.T  # BUG?: untied-weights head
 
 
 class TiedBigram(Bigram):
