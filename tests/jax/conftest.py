@@ -44,7 +44,7 @@ FORMS = ("optax", "nnx", "equinox")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Compiling takes a second a training: `make test` examines a part of the programs, `make test-jax` all of them.
 
-    The part is every fault of the article in one of its three forms, and every twentieth healthy training.
+    The part is every fault of the article in one of its three forms, and every fortieth healthy training.
     """
     if os.environ.get("JAX_PROGRAMS") == "all":
         return
@@ -61,7 +61,7 @@ def _taken(item: pytest.Item) -> bool:
     if item.path.name == "test_pages.py":
         return not parameters
     if item.path.name == "test_zoo.py" and parameters:
-        return _number(str(parameters["name"])) % 20 == 0 and not item.name.startswith("test_entry_really_trains")
+        return _number(str(parameters["name"])) % 40 == 0 and not item.name.startswith("test_entry_really_trains")
     if item.path.name == "test_corpus.py" and "case" in parameters:
         family, _, name = str(parameters["case"]).partition("/")
         fault, _, form = name.rpartition("__")
