@@ -1,4 +1,4 @@
-"""Shifted: how an array is another one shifted in time, for the backends whose arrays are NumPy's or become such.
+"""Shifted: how an array is another one shifted in time, in arrays of NumPy or tensors of PyTorch.
 
 Entries must be equal, all that count, for one shift only.
 """
@@ -41,7 +41,7 @@ def in_time(array: Any, layout: Layout, samples: int) -> Any:
         return array.reshape(1, -1, 1)
     if layout >= array.ndim:
         return None
-    turned = np.moveaxis(array, layout, 1)
+    turned = np.moveaxis(array, layout, 1) if isinstance(array, np.ndarray) else array.movedim(layout, 1)
     return turned.reshape(turned.shape[0], turned.shape[1], -1)
 
 

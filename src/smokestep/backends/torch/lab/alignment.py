@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.overrides import TorchFunctionMode
 
+from smokestep.backends.shifted import Fit, Layout, in_time, layouts, shifted
 from smokestep.backends.torch import frames
 from smokestep.backends.torch.lab.answers import WIDTH, Answer, Returned, rows
 from smokestep.backends.torch.lab.compare import difference
@@ -26,9 +27,6 @@ from smokestep.evidence.trials import Difference
 
 Tensor = torch.Tensor
 Found: TypeAlias = dict[Any, list[tuple[Tensor, tuple[Tensor, ...]]]]
-Layout: TypeAlias = int | str  # the dimension of time, or how samples and positions were flattened into one
-LEAST = 8  # entries that must agree: of eight binary ones, chance agrees in one case of 256
-AROUND = 8  # shifts looked at beyond those that keep the target within the argument
 CUT = 64  # positions by which a prediction may be shorter than what the model made
 HEADS = frozenset("linear matmul __matmul__ mm bmm addmm baddbmm einsum conv1d mul".split())
 
@@ -79,20 +77,6 @@ def inside(answer: Answer, found: Found) -> tuple[Tensor, tuple[Tensor, ...]] | 
     return same[answer.nth] if answer.nth < len(same) else None
 
 
-def in_time(tensor: Tensor, layout: Layout, samples: int) -> Tensor | None:
-    """A tensor as (sample, position, feature); None if it has not the form for it."""
-    if isinstance(layout, str):
-        if not tensor.dim() or tensor.shape[0] % samples:
-            return None
-        if layout == "samples first":
-            return tensor.reshape(samples, tensor.shape[0] // samples, -1)
-        return tensor.reshape(tensor.shape[0] // samples, samples, -1).transpose(0, 1)
-    if tensor.dim() == 1:
-        return tensor.reshape(1, -1, 1)
-    turned = tensor.movedim(layout, 1)
-    return turned.reshape(turned.shape[0], turned.shape[1], -1)
-
-
 def _classes_last(answer: Answer, prediction: Tensor) -> Tensor:
     return rows(prediction, answer.seen.class_dim) if _classed(answer) else prediction
 
@@ -101,20 +85,7 @@ def _classed(answer: Answer) -> bool:
     return answer.seen.class_dim is not None and not answer.target.is_floating_point()
 
 
-@dataclass(slots=True)
-class _Fit:
-    """A target that is an argument, shifted: `layout` of the target, `time` of the argument."""
-
-    layout: Layout
-    time: int
-    offset: int
-    series: Tensor
-    counted: Tensor
-    compared: int
-    wraps: bool
-
-
-def fits(answer: Answer, argument: Tensor) -> list[_Fit]:
+def fits(answer: Answer, argument: Tensor) -> list[Fit]:
     """How the target of a loss is this argument shifted; nothing if it is not, or in more than one way. Without a shift
     it does not show which dimension is time: it is then told for either."""
     target = answer.target
@@ -122,58 +93,18 @@ def fits(answer: Answer, argument: Tensor) -> list[_Fit]:
         return []
     if argument.dtype == torch.bool or argument.is_complex() or not argument.numel():
         return []
-    argument = argument.detach().to(target.device)
-    found = [each for time in range(min(argument.dim(), 4)) for each in _fits(answer, argument, time)]
-    best = max((each.compared for each in found), default=0)
-    rivals = [each for each in found if each.compared * 2 > best]
-    return rivals if len(rivals) == 1 or not any(each.offset for each in rivals) else []
+    counted = _counted(answer)
+    return [] if counted is None else shifted(target, counted, argument.detach().to(target.device))
 
 
-def _fits(answer: Answer, argument: Tensor, time: int) -> Iterator[_Fit]:
-    series = in_time(argument, time, 1)
-    if series is None or series.shape[1] < 2:
-        return
-    samples, length, _ = series.shape
-    for layout in _layouts(answer.target.dim(), samples):
-        wanted = in_time(answer.target, layout, samples)
-        counted = _counted(answer, layout, samples)
-        if wanted is None or counted is None or wanted.shape[0] != samples or wanted.shape[2] != series.shape[2]:
-            continue
-        count = wanted.shape[1]
-        for offset in range(-AROUND, max(length - count, 0) + AROUND + 1):
-            low, high = max(0, -offset), min(count, length - offset)
-            if high <= low:
-                continue
-            mask = counted[:, low:high]
-            agree = (wanted[:, low:high] == series[:, low + offset : high + offset]).all(-1)
-            compared = int(mask.sum())
-            if compared < LEAST or not bool((agree | ~mask).all()):
-                continue
-            some = wanted[:, low:high][mask]
-            if bool((some == some[:1]).all()):
-                continue
-            beyond = wanted[:, high:] if offset > 0 else wanted[:, :0]
-            wraps = beyond.shape[1] > 0 and bool((beyond == series[:, : beyond.shape[1]]).all())
-            yield _Fit(layout, time, offset, series, counted, compared, wraps)
-
-
-def _layouts(dims: int, samples: int) -> list[Layout]:
-    if dims == 1:
-        return ["samples first", "time first"] if samples > 1 else ["samples first"]
-    return [1, 0, *range(2, min(dims, 4))]
-
-
-def _counted(answer: Answer, layout: Layout, samples: int) -> Tensor | None:
-    """Which rows of the target count; None where that is not known."""
+def _counted(answer: Answer) -> Tensor | None:
+    """Which entries of the target count; None where that is not known."""
     counted = torch.ones_like(answer.target, dtype=torch.bool)
     if answer.seen.ignore_index is not None and not answer.target.is_floating_point():
         counted = answer.target != answer.seen.ignore_index
     if answer.weighed:
-        if answer.counted is None:
-            return None
-        counted = counted & answer.counted
-    placed = in_time(counted, layout, samples)
-    return None if placed is None else placed.any(-1)
+        return None if answer.counted is None else counted & answer.counted
+    return counted
 
 
 # ── where the rows were made ───────────────────────────────────────────────────────────────────────────────────────
@@ -198,7 +129,7 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return bool((((first - first[..., :1]) - (second - second[..., :1])).abs() <= 2 * limit).all())
 
 
-def in_outputs(answer: Answer, found: _Fit, outputs: Sequence[Returned | None]) -> tuple[Rows, int] | None:
+def in_outputs(answer: Answer, found: Fit, outputs: Sequence[Returned | None]) -> tuple[Rows, int] | None:
     """Where the rows of a loss lie in what the model returned, and how many positions that has."""
     samples = found.series.shape[0]
     mine = in_time(answer.prediction, found.layout, samples)
@@ -209,14 +140,14 @@ def in_outputs(answer: Answer, found: _Fit, outputs: Sequence[Returned | None]) 
             continue
         views = each.narrow if _classed(answer) else [each.whole]
         for turned, view in enumerate(views):
-            for layout in _layouts(view.dim() - _classed(answer), samples) if view is not None else ():
+            for layout in layouts(view.dim() - _classed(answer), samples) if view is not None else ():
                 made = in_time(view, layout, samples)
                 if made is not None and (start := placed(mine, found.counted, made)) is not None:
                     return Rows(answer, layout, start, index, bool(turned)), made.shape[1]
     return None
 
 
-def in_call(answer: Answer, found: _Fit, outcome: Any) -> tuple[Rows, int] | None:
+def in_call(answer: Answer, found: Fit, outcome: Any) -> tuple[Rows, int] | None:
     """The same for a loss inside the call: its rows are found in one of the products computed last before it."""
     samples, given = found.series.shape[0], inside(answer, outcome.handle["losses"])
     mine = None if given is None else in_time(_classes_last(answer, given[0]), found.layout, samples)
@@ -225,7 +156,7 @@ def in_call(answer: Answer, found: _Fit, outcome: Any) -> tuple[Rows, int] | Non
     classed, few = _classed(answer), WIDTH if _classed(answer) else None
     for head in reversed(given[1]):
         for view in [head] + ([head.movedim(1, -1)] if classed and head.dim() > 2 else []):
-            for layout in _layouts(view.dim() - classed, samples):
+            for layout in layouts(view.dim() - classed, samples):
                 made = in_time(view, layout, samples)
                 if made is None or made.shape[2] != mine.shape[2]:
                     continue
@@ -234,7 +165,7 @@ def in_call(answer: Answer, found: _Fit, outcome: Any) -> tuple[Rows, int] | Non
     return None
 
 
-def told(answer: Answer, trial: int, argument: str, found: _Fit, where: tuple[Rows, int]) -> Alignment:
+def told(answer: Answer, trial: int, argument: str, found: Fit, where: tuple[Rows, int]) -> Alignment:
     """One alignment as evidence."""
     length, count = found.series.shape[1], found.counted.shape[1]
     within = [j for j in range(count) if 0 <= j + found.offset < length]
